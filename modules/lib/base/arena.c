@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/arena.h"
+
+#include <stdalign.h>
+
+#define DEFAULT_CHUNK_OCTETS ((size_t)16 * 1024)
+#define ALIGN alignof(max_align_t)
+
+struct tg_arena_chunk {
+	struct tg_arena_chunk *next;
+	size_t size; /* octets of data */
+	size_t used;
+	alignas(max_align_t) char data[];
+};
+
+void tg_arena_init(
+		struct tg_arena *a, const struct tg_alloc *alloc, size_t chunk_octets)
+{
+	a->alloc = *alloc;
+	a->chunks = NULL;
+	a->chunk_octets = chunk_octets ? chunk_octets : DEFAULT_CHUNK_OCTETS;
+	a->used_octets = 0;
+}
+
+void tg_arena_deinit(struct tg_arena *a)
+{
+	struct tg_arena_chunk *c = a->chunks;
+
+	while(c) {
+		struct tg_arena_chunk *next = c->next;
+
+		a->alloc.free(a->alloc.ctx, c);
+		c = next;
+	}
+	a->chunks = NULL;
+	a->used_octets = 0;
+}
+
+static struct tg_arena_chunk *new_chunk(struct tg_arena *a, size_t at_least)
+{
+	size_t size = at_least > a->chunk_octets ? at_least : a->chunk_octets;
+	struct tg_arena_chunk *c;
+
+	if(size > SIZE_MAX - sizeof(*c))
+		return NULL;
+	c = a->alloc.alloc(a->alloc.ctx, sizeof(*c) + size);
+	if(!c)
+		return NULL;
+	c->size = size;
+	c->used = 0;
+	c->next = a->chunks;
+	a->chunks = c;
+	a->used_octets += sizeof(*c) + size;
+	return c;
+}
+
+void *tg_arena_get(struct tg_arena *a, size_t octets)
+{
+	struct tg_arena_chunk *c = a->chunks;
+	size_t size;
+	void *p;
+
+	if(octets == 0 || octets > SIZE_MAX - (ALIGN - 1))
+		return NULL;
+	size = (octets + ALIGN - 1) / ALIGN * ALIGN;
+	if(!c || c->size - c->used < size) {
+		c = new_chunk(a, size);
+		if(!c)
+			return NULL;
+	}
+	p = c->data + c->used;
+	c->used += size;
+	memset(p, 0, size);
+	return p;
+}
+
+void *tg_arena_array(struct tg_arena *a, size_t n, size_t size)
+{
+	if(size && n > SIZE_MAX / size)
+		return NULL;
+	return tg_arena_get(a, n * size);
+}
+
+struct tg_span tg_arena_dup(struct tg_arena *a, struct tg_span s)
+{
+	char *p = s.len < SIZE_MAX ? tg_arena_get(a, s.len + 1) : NULL;
+
+	if(!p)
+		return tg_span_of(NULL, 0);
+	if(s.len)
+		memcpy(p, s.ptr, s.len);
+	return tg_span_of(p, s.len);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/span.h"
+
+static char lower(char c)
+{
+	return (c >= 'A' && c <= 'Z') ? (char)(c - 'A' + 'a') : c;
+}
+
+bool tg_span_ieq(struct tg_span a, struct tg_span b)
+{
+	if(a.len != b.len)
+		return false;
+	for(size_t i = 0; i < a.len; i++) {
+		if(lower(a.ptr[i]) != lower(b.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+bool tg_span_starts(struct tg_span s, struct tg_span prefix)
+{
+	return s.len >= prefix.len
+		   && tg_span_eq(tg_span_of(s.ptr, prefix.len), prefix);
+}
+
+bool tg_span_istarts(struct tg_span s, struct tg_span prefix)
+{
+	return s.len >= prefix.len
+		   && tg_span_ieq(tg_span_of(s.ptr, prefix.len), prefix);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct tg_span tg_span_trim(struct tg_span s)
+{
+	while(s.len && is_blank(s.ptr[0])) {
+		s.ptr++;
+		s.len--;
+	}
+	while(s.len && is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+size_t tg_span_find(struct tg_span s, char c)
+{
+	const char *at = s.len ? memchr(s.ptr, c, s.len) : NULL;
+
+	return at ? (size_t)(at - s.ptr) : s.len;
+}
+
+struct tg_span tg_span_cut(struct tg_span *rest, char sep)
+{
+	size_t at = tg_span_find(*rest, sep);
+	struct tg_span part = tg_span_of(rest->ptr, at);
+	size_t used = at < rest->len ? at + 1 : at;
+
+	if(used) {
+		rest->ptr += used;
+		rest->len -= used;
+	}
+	return part;
+}
+
+bool tg_span_u64(struct tg_span s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if(s.len == 0)
+		return false;
+	for(size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+		if(digit > 9 || digit > max || v > (max - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}

@@ -1,0 +1,66 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Spans: borrowed runs of octets, pointer and length. No NUL is assumed and
+ * none is added. A span owns nothing: it is valid while its source is.
+ */
+#ifndef TG_BASE_SPAN_H
+#define TG_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct tg_span {
+	const char *ptr; /* may be NULL only when len is 0 */
+	size_t len;      /* octets */
+};
+
+#define TG_SPAN(lit) ((struct tg_span){(lit), sizeof(lit) - 1})
+#define TG_SPAN_INIT(lit) {(lit), sizeof(lit) - 1}
+/* for "%.*s" */
+#define TG_SPAN_FMT(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
+
+static inline struct tg_span tg_span_of(const char *ptr, size_t len)
+{
+	return (struct tg_span){ptr, len};
+}
+
+/* NULL gives the empty span */
+static inline struct tg_span tg_span_cstr(const char *s)
+{
+	return (struct tg_span){s, s ? strlen(s) : 0};
+}
+
+static inline bool tg_span_eq(struct tg_span a, struct tg_span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* ASCII only, as SIP and DNS names need; octets >= 0x80 compare exactly */
+bool tg_span_ieq(struct tg_span a, struct tg_span b);
+
+bool tg_span_starts(struct tg_span s, struct tg_span prefix);
+bool tg_span_istarts(struct tg_span s, struct tg_span prefix);
+
+/* Without leading and trailing spaces, tabs, CR, LF */
+struct tg_span tg_span_trim(struct tg_span s);
+
+/*
+ * Takes the part before the next `sep` off the front of *rest and returns it;
+ * *rest becomes what follows the separator, or empty. An empty *rest gives an
+ * empty part.
+ */
+struct tg_span tg_span_cut(struct tg_span *rest, char sep);
+
+/* Offset of the first c in s, or s.len */
+size_t tg_span_find(struct tg_span s, char c);
+
+/*
+ * Decimal digits only, the whole span, at least one; false on anything else
+ * or when the value exceeds max. *out is untouched on false.
+ */
+bool tg_span_u64(struct tg_span s, uint64_t max, uint64_t *out);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gate 1's second half: a certificate seen in a handshake, put before the
+ * policy. Joins policy/ (who may it be) and x509/ (is it that one), so that
+ * the Kamailio module and tgctl judge with the same code.
+ */
+#ifndef TG_JUDGE_JUDGE_H
+#define TG_JUDGE_JUDGE_H
+
+#include "policy/decide.h"
+#include "x509/x509.h"
+
+/*
+ * The stores of one snapshot in one process, built on first use.
+ * Not thread safe; one a process.
+ */
+struct tg_judge;
+
+struct tg_judge *tg_judge_new(void); /* NULL: out of memory */
+void tg_judge_free(struct tg_judge *j);
+
+/*
+ * Builds every store of the policy once and reports what cannot be read:
+ * call at load, before the snapshot is put into force.
+ */
+bool tg_judge_check_trust(const struct tg_pol *p, struct tg_diags *diags);
+
+struct tg_judge_in {
+	const struct tg_pol *policy;
+	uint64_t generation; /* of the snapshot: a new one drops cached stores */
+	struct tg_pol_conn conn;
+	/* outbound: the peer that is wanted; NULL: any of tg_pol_wanted_peers */
+	const struct tg_pol_peer *wanted;
+	X509 *leaf; /* NULL: none was presented */
+	STACK_OF(X509) *untrusted;
+	time_t at;
+};
+
+struct tg_judge_out {
+	struct tg_pol_verdict verdict; /* peer on success, clients for "no
+		certificate" where a client rule fits; on DENY, peer is the one it
+		came closest to, for the log */
+	struct tg_x509_answer x509;
+};
+
+void tg_judge_certificate(struct tg_judge *j, const struct tg_judge_in *in,
+		const struct tg_pol_trace *trace, struct tg_judge_out *out);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Certificates: a chain, a store of trust and what is asked of the peer give
+ * one verdict. RFC 5280 (path), RFC 5922 (SIP identities), RFC 5924 (EKU).
+ * The only part of the core that uses OpenSSL. Nothing here blocks.
+ *
+ * A store is built in the process that uses it and never crosses a fork.
+ */
+#ifndef TG_X509_X509_H
+#define TG_X509_X509_H
+
+#include <openssl/x509.h>
+#include <time.h>
+
+#include "base/diag.h"
+#include "base/reason.h"
+
+/* ---- identities (RFC 5922 section 7.1) --------------------------------- */
+
+enum tg_x509_name_kind {
+	TG_X509_NAME_NONE = 0,
+	TG_X509_NAME_URI, /* sip:domain without a user part */
+	TG_X509_NAME_DNS,
+	TG_X509_NAME_CN /* only when there is no subjectAltName at all */
+};
+
+#define TG_X509_NAMES_MAX 64
+#define TG_X509_NAME_OCTETS 255
+
+struct tg_x509_names {
+	size_t n;
+	bool truncated; /* more names than the limit: refuse */
+	struct {
+		enum tg_x509_name_kind kind;
+		uint8_t len;
+		char text[TG_X509_NAME_OCTETS + 1]; /* lower case, no trailing dot */
+	} item[TG_X509_NAMES_MAX];
+};
+
+/*
+ * URIs first, then DNS names, then the CN if no SAN exists. Names with NUL,
+ * control octets or characters a host name cannot hold are left out and
+ * never match. max: names to look at, <= TG_X509_NAMES_MAX.
+ * False when the certificate's extensions cannot be read.
+ */
+bool tg_x509_names(X509 *cert, size_t max, struct tg_x509_names *out);
+
+/* Does name prove identity? One left-most "*" label only with wildcard */
+bool tg_x509_name_matches(
+		struct tg_span name, struct tg_span identity, bool wildcard);
+
+/* ---- trust store ------------------------------------------------------- */
+
+struct tg_x509_store;
+
+struct tg_x509_blob {
+	struct tg_span path; /* for diagnostics */
+	struct tg_span data; /* PEM (several objects) or DER */
+};
+
+/*
+ * CAs and CRLs as they stand in memory. Errors name file and the object's
+ * number. NULL when diags->errors grew. Owns copies; tg_x509_store_free.
+ * A store with CRLs checks every certificate of a chain but the anchor.
+ */
+struct tg_x509_store *tg_x509_store_new(const struct tg_x509_blob *ca,
+		size_t n_ca, const struct tg_x509_blob *crl, size_t n_crl,
+		struct tg_diags *diags);
+void tg_x509_store_free(struct tg_x509_store *store);
+
+/* ---- verification ------------------------------------------------------ */
+
+enum tg_x509_eku { /* values as enum tg_pol_eku */
+	TG_X509_EKU_ROLE = 0,
+	TG_X509_EKU_BOTH,
+	TG_X509_EKU_CLIENT,
+	TG_X509_EKU_SERVER,
+	TG_X509_EKU_SIP,
+	TG_X509_EKU_ANY
+};
+
+struct tg_x509_ask {
+	const struct tg_span *identity; /* any one suffices; n 0: names unchecked */
+	size_t n_identity;
+	bool wildcard;
+	enum tg_x509_eku eku;
+	bool peer_is_client; /* the peer connected to us: clientAuth for EKU_ROLE */
+	uint16_t min_rsa_bits; /* 0: 2048 */
+	uint16_t min_ec_bits;  /* 0: 256 */
+	uint32_t max_rsa_bits; /* 0: 8192 */
+	uint8_t max_depth;     /* intermediates; 0: 6 */
+	uint32_t max_chain_octets; /* 0: 64 KiB */
+	bool allow_sha1;       /* legacy profiles only */
+	int revocation;        /* values as enum tg_pol_revocation */
+	time_t at;
+	time_t stale_grace_sec; /* how long past nextUpdate a CRL still answers */
+};
+
+struct tg_x509_answer {
+	enum tg_reason reason; /* TG_REASON_NONE: accepted */
+	int openssl_error;     /* X509_V_*; picks the TLS alert */
+	int depth;             /* certificate at fault, 0 the leaf */
+	char detail[192];      /* for the log; escaped, never secret */
+	char name[TG_X509_NAME_OCTETS + 1]; /* the name that matched */
+	time_t not_after;      /* earliest end of validity in the chain */
+};
+
+/*
+ * leaf and untrusted are borrowed; untrusted may be NULL, may hold the leaf.
+ * Fails closed: a zeroed answer is never returned as accepted on error.
+ */
+void tg_x509_verify(const struct tg_x509_store *store, X509 *leaf,
+		STACK_OF(X509) *untrusted, const struct tg_x509_ask *ask,
+		struct tg_x509_answer *out);
+
+/* The X509_V_* code that makes OpenSSL send the fitting alert */
+int tg_x509_alert_error(enum tg_reason reason);
+
+#endif
