@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Builds everything below build/. Sources are found by wildcard: a new .c file
+# in an existing folder needs no change here, a folder without any is skipped.
+#
+#   B    where objects and results go (build; build/asan for sanitizers)
+#   D    what `make deps` fetched
+#   SAN  extra compiler and linker flags
+
+B ?= build
+D ?= build/deps
+SAN ?=
+
+CC = gcc
+CLANG ?= clang
+PYTHON ?= /usr/bin/env python3
+
+CSTD = -std=c11 -D_GNU_SOURCE
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Werror
+OPT = -O2 -g -fstack-protector-strong
+FLAGS = $(CSTD) $(WARN) $(OPT) -fPIC -pthread -Imodules/lib $(SAN)
+DEPGEN = -MMD -MP
+# .map: a version script, so that a host sees nothing but what it needs
+SOFLAGS = -shared -pthread -Wl,--exclude-libs,ALL -Wl,--as-needed \
+	-Wl,-z,relro,-z,now -Wl,--build-id $(SAN)
+
+KAM_FLAGS = $D/kamailio.flags
+SRTP = $D/libsrtp2
+SRTP_LIB = $(SRTP)/lib/libsrtp2.a
+CRYPTO = -lssl -lcrypto
+
+objects = $(patsubst %.c,$B/obj/%.o,$(wildcard $(1)))
+
+LIB_OBJ := $(call objects,modules/lib/*/*.c)
+LIB = $B/lib/libtrunkguard.a
+
+# Kamailio modules that have sources
+MODULES := $(foreach m,tls_policy srtp_policy mras,\
+	$(if $(wildcard modules/$m/*.c),$m))
+MODULE_SO := $(MODULES:%=$B/modules/%.so)
+
+TGCTL_OBJ := $(call objects,modules/tgctl/*.c)
+TGCTL := $(if $(TGCTL_OBJ),$B/tgctl)
+
+PLUGIN_OBJ := $(call objects,rtp_plugin/*/*.c)
+PLUGIN_MAP := $(wildcard rtp_plugin/rtp_plugin.map)
+PLUGIN := $(if $(wildcard rtp_plugin/mount/*.c),\
+	$B/rtp_plugin/rtpengine_srtp.so)
+
+UNIT_SRC := $(wildcard tests/unit/*/*_test.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$B/%)
+FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$B/%)
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+##@ Build
+all: lib modules plugin tgctl ## everything that is installed
+
+help: ## print this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@printf '\n'
+
+deps: ## fetch packages, Kamailio's headers, libsrtp2 (root or sudo)
+	tests/support/deps
+
+lib: $(LIB) ## the core: build/lib/libtrunkguard.a
+modules: $(MODULE_SO) ## Kamailio's modules: build/modules/*.so
+plugin: $(PLUGIN) ## rtpengine's plugin: build/rtp_plugin/rtpengine_srtp.so
+tgctl: $(TGCTL) ## the command line tool: build/tgctl
+
+$(KAM_FLAGS) $(SRTP_LIB):
+	@echo "$@ is missing: run 'make deps' first" >&2; false
+
+# Changed flags rebuild; so does a source file that went away.
+$B/flags: FORCE
+	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(CC) $(FLAGS))' | \
+		cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(CC) $(FLAGS))' >$@
+$B/lib/%.list: FORCE
+	@mkdir -p $(@D); echo '$(members)' | cmp -s - $@ || echo '$(members)' >$@
+
+compile = @mkdir -p $(@D); echo "  CC      $<"; $(CC) $(FLAGS) $(DEPGEN)
+archive = @echo "  AR      $@"; rm -f $@; ar rcs $@ $(filter %.o,$^)
+
+$B/obj/modules/lib/%.o: modules/lib/%.c $B/flags
+	$(compile) -fvisibility=hidden -c -o $@ $<
+
+$B/lib/libtrunkguard.list: members = $(LIB_OBJ)
+$(LIB): $(LIB_OBJ) $B/lib/libtrunkguard.list
+	$(archive)
+
+# One Kamailio module. The loader looks five names up; the map exports those.
+define module_rules
+$(1)_OBJ := $(call objects,modules/$(1)/*.c)
+$B/obj/modules/$(1)/%.o: modules/$(1)/%.c $B/flags $(KAM_FLAGS)
+	$$(compile) -fasm -Imodules -DMOD_NAME='"$(1)"' @$(KAM_FLAGS) -c -o $$@ $$<
+$B/lib/$(1).list: members = $$($(1)_OBJ)
+$B/lib/$(1).a: $$($(1)_OBJ) $B/lib/$(1).list
+	$$(archive)
+$B/modules/$(1).so: $$($(1)_OBJ) $(LIB) modules/kamailio.map $B/lib/$(1).list
+	@mkdir -p $$(@D); echo "  LD      $$@"
+	@$(CC) $(SOFLAGS) -Wl,--version-script=modules/kamailio.map -o $$@ \
+		$$($(1)_OBJ) $(LIB) $(CRYPTO)
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rules,$m)))
+
+$B/obj/modules/tgctl/%.o: modules/tgctl/%.c $B/flags
+	$(compile) -c -o $@ $<
+$B/lib/tgctl.list: members = $(TGCTL_OBJ)
+$B/lib/tgctl.a: $(TGCTL_OBJ) $B/lib/tgctl.list
+	$(archive)
+$B/tgctl: $(TGCTL_OBJ) $(LIB) $B/lib/tgctl.list
+	@echo "  LD      $@"; $(CC) -pthread $(SAN) -o $@ $(TGCTL_OBJ) $(LIB) $(CRYPTO)
+
+$B/obj/rtp_plugin/%.o: rtp_plugin/%.c $B/flags $(SRTP_LIB)
+	$(compile) -Irtp_plugin -isystem $(SRTP)/include -c -o $@ $<
+$B/lib/rtp_plugin.list: members = $(PLUGIN_OBJ)
+$B/lib/rtp_plugin.a: $(PLUGIN_OBJ) $B/lib/rtp_plugin.list
+	$(archive)
+$B/rtp_plugin/rtpengine_srtp.so: $(PLUGIN_OBJ) $(LIB) $(SRTP_LIB) \
+		$(PLUGIN_MAP) $B/lib/rtp_plugin.list
+	@mkdir -p $(@D); echo "  LD      $@"
+	@$(CC) $(SOFLAGS) $(PLUGIN_MAP:%=-Wl,--version-script=%) -Wl,-z,defs \
+		-o $@ $(PLUGIN_OBJ) $(LIB) $(SRTP_LIB) $(CRYPTO) -ldl
+
+##@ Test
+# tests/unit/PART links with the core alone if PART is one of its folders;
+# else with the archive of that module, or of the plugin. Files there that do
+# not end in _test.c are helpers of each test of the part.
+unit_host = $(if $(wildcard modules/lib/$(1)),,$(if $(wildcard modules/$(1)),\
+	$B/lib/$(1).a,$B/lib/rtp_plugin.a))
+unit_srtp = $(if $(filter %/rtp_plugin.a,$(call unit_host,$(1))),$(SRTP_LIB))
+unit_flags = $(if $(call unit_host,$(1)),-Imodules -Irtp_plugin \
+	-isystem $(SRTP)/include) -Itests/unit/$(1) -Itests/unit \
+	-DTG_SOURCE_DIR='"$(CURDIR)"'
+
+define unit_rules
+$(1)_HELP := $(call objects,$(filter-out %_test.c,\
+	$(wildcard tests/unit/$(1)/*.c)))
+$B/obj/tests/unit/$(1)/%.o: tests/unit/$(1)/%.c $B/flags
+	$$(compile) $$(call unit_flags,$(1)) -c -o $$@ $$<
+$B/tests/unit/$(1)/%_test: $B/obj/tests/unit/$(1)/%_test.o \
+		$$($(1)_HELP) $(call unit_host,$(1)) $(LIB) $(call unit_srtp,$(1))
+	@mkdir -p $$(@D); echo "  LD      $$@"; $(CC) -pthread $(SAN) -o $$@ \
+		$$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+		-Wl,--end-group -lcmocka $(CRYPTO) -ldl -lm
+endef
+$(foreach p,$(sort $(notdir $(patsubst %/,%,$(dir $(UNIT_SRC))))),\
+	$(eval $(call unit_rules,$p)))
+
+# A fuzz target is an ordinary function here; replay.c feeds it the corpus.
+# Targets named rtp_*_fuzz.c also link with the plugin.
+fuzz_extra = $(if $(filter rtp_%,$(notdir $(1))),\
+	$B/lib/rtp_plugin.a $(SRTP_LIB))
+$B/obj/tests/fuzz/%.o: tests/fuzz/%.c $B/flags
+	$(compile) -Wno-missing-prototypes -Imodules -Irtp_plugin \
+		-isystem $(SRTP)/include -c -o $@ $<
+$B/obj/tests/support/%.o: tests/support/%.c $B/flags
+	$(compile) -c -o $@ $<
+.SECONDEXPANSION:
+$B/tests/fuzz/%_fuzz: $B/obj/tests/fuzz/%_fuzz.o \
+		$B/obj/tests/support/fuzz_replay.o $(LIB) $$(call fuzz_extra,$$*)
+	@mkdir -p $(@D); echo "  LD      $@"; $(CC) -pthread $(SAN) -o $@ \
+		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+		-Wl,--end-group $(CRYPTO) -ldl -lm
+
+test-bins: $(UNIT_BIN) $(FUZZ_BIN)
+
+RUN = $(PYTHON) tests/run --build $B
+
+test: ## everything: fetch, build, run all tests (T='words' picks some)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all test-bins
+	@$(RUN) $(T)
+
+test-unit: lib tgctl test-bins ## unit, fuzz corpus and golden tests only
+	@$(RUN) --kind unit --kind fuzz --kind golden $(T)
+
+test-host: all ## tests against real daemons only
+	@$(RUN) --kind host $(T)
+
+# A script that another part of the tree brings.
+script = @if [ -x $(1) ]; then exec $(1) $(2); else \
+	echo "$(1) does not exist yet" >&2; exit 1; fi
+
+test-teeth: ## the refusals must fail without our modules
+	$(call script,tests/teeth)
+test-matrix: ## the other versions of the hosts
+	$(call script,tests/matrix)
+
+##@ Lab
+lab: ## bring the lab up, play the calls, print the table, take it down
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all
+	$(call script,tests/lab,run)
+lab-up: all ## bring the lab up and leave it running
+	$(call script,tests/lab,up)
+lab-down: ## take it down
+	$(call script,tests/lab,down)
+lab-docker: ## the same as containers
+	$(call script,docker/lab)
+bench: all ## measure against the budgets
+	$(call script,tests/bench/run)
+
+##@ Care
+lint: ## format, clang-tidy, cppcheck, arrows between folders, licences
+	tests/support/lint
+format: ## rewrite the sources by .clang-format
+	tests/support/lint --format
+
+asan: ## unit, fuzz corpus and golden tests under ASan and UBSan
+	@$(MAKE) --no-print-directory B=build/asan \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
+		test-unit
+
+# The fuzzer's own build: clang, coverage, everything in one process.
+FZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FZ_LIB_SRC := $(wildcard modules/lib/*/*.c)
+$B/libfuzzer/%_fuzz: tests/fuzz/%_fuzz.c $(FZ_LIB_SRC) \
+		$(wildcard modules/lib/*/*.h)
+	@mkdir -p $(@D); echo "  FUZZ    $@"; $(CLANG) $(CSTD) -g -O1 -pthread \
+		-Imodules/lib -Imodules -Irtp_plugin -isystem $(SRTP)/include \
+		$(FZ_FLAGS) -o $@ $< $(FZ_LIB_SRC) \
+		$(if $(filter rtp_%,$*),$(filter-out rtp_plugin/mount/%,\
+		$(wildcard rtp_plugin/*/*.c)) $(SRTP_LIB)) $(CRYPTO) -ldl
+fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$B/libfuzzer/%) ## FUZZ_SECONDS per target with libFuzzer (T=name)
+	@set -e; for f in $^; do n=$$(basename $$f _fuzz); \
+		case " $(T) " in "  "|*" $$n "*) ;; *) continue ;; esac; \
+		mkdir -p $B/corpus/$$n; set -- $B/corpus/$$n; \
+		[ ! -d tests/fuzz/corpus/$$n ] || set -- "$$@" tests/fuzz/corpus/$$n; \
+		echo "== $$n for $(FUZZ_SECONDS) s"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -artifact_prefix=$B/corpus/ "$$@"; done
+
+##@ Install
+DESTDIR ?=
+PREFIX ?= /usr
+MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
+LIBDIR ?= $(PREFIX)/lib/$(MULTIARCH)
+install: all ## into DESTDIR, Debian's paths
+	@set -e; \
+	put() { mode=$$1; to=$(DESTDIR)$$2; shift 2; for f in "$$@"; do \
+		[ -f "$$f" ] || continue; echo "  INSTALL $$to/$$(basename $$f)"; \
+		install -D -m $$mode "$$f" "$$to/$$(basename $$f)"; done; }; \
+	put 644 $(LIBDIR)/kamailio/modules $(MODULE_SO); \
+	put 644 $(LIBDIR)/rtpengine-trunkguard $(PLUGIN); \
+	put 755 $(PREFIX)/bin $(TGCTL); \
+	put 644 $(PREFIX)/share/doc/trunkguard README.md CHANGELOG.md LICENSE \
+		doc/*.md; \
+	put 644 $(PREFIX)/share/doc/trunkguard/examples cfg/*
+
+clean: ## remove what was built; keep what deps fetched
+	rm -rf $(filter-out build/deps,$(wildcard build/*))
+
+FORCE:
+.PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
+	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench \
+	lint format asan fuzz install clean FORCE
+
+-include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
+	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \
+	$(patsubst %.c,$B/obj/%.d,$(wildcard tests/unit/*/*.c tests/fuzz/*.c \
+	tests/support/*.c))
