@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	}
 	/* the empty input belongs to every corpus */
 	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
-	printf("ok %d - empty input\n1..%d\n", ++played, played);
+	played++;
+	printf("ok %d - empty input\n1..%d\n", played, played);
 	return ok ? 0 : 1;
 }
