@@ -174,17 +174,33 @@ $B/tests/fuzz/%_fuzz: $B/obj/tests/fuzz/%_fuzz.o \
 
 test-bins: $(UNIT_BIN) $(FUZZ_BIN)
 
+# Helpers of lab, bench and host tests: load generators, and libraries that
+# are preloaded into test peers.
+TOOLS := $(patsubst tests/bench/%.c,$B/tools/%,$(wildcard tests/bench/*.c)) \
+	$(patsubst tests/support/%.c,$B/tools/%.so,\
+	$(filter-out tests/support/fuzz_replay.c,$(wildcard tests/support/*.c)))
+$B/obj/tests/bench/%.o: tests/bench/%.c $B/flags $(SRTP_LIB)
+	$(compile) -isystem $(SRTP)/include -c -o $@ $<
+$B/tools/%.so: $B/obj/tests/support/%.o
+	@mkdir -p $(@D); echo "  LD      $@"
+	@$(CC) -shared -pthread $(SAN) -o $@ $< -ldl
+$B/tools/%: $B/obj/tests/bench/%.o $(LIB) $(SRTP_LIB)
+	@mkdir -p $(@D); echo "  LD      $@"
+	@$(CC) -pthread $(SAN) -o $@ $^ $(CRYPTO) -lm
+
+tools: $(TOOLS) ## load generators and preloaded helpers: build/tools/*
+
 RUN = $(PYTHON) tests/run --build $B
 
 test: ## everything: fetch, build, run all tests (T='words' picks some)
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all test-bins
+	@$(MAKE) --no-print-directory all test-bins tools
 	@$(RUN) $(T)
 
 test-unit: lib tgctl test-bins ## unit, fuzz corpus and golden tests only
 	@$(RUN) --kind unit --kind fuzz --kind golden $(T)
 
-test-host: all ## tests against real daemons only
+test-host: all tools ## tests against real daemons only
 	@$(RUN) --kind host $(T)
 
 # A script that another part of the tree brings.
@@ -199,15 +215,15 @@ test-matrix: ## the other versions of the hosts
 ##@ Lab
 lab: ## bring the lab up, play the calls, print the table, take it down
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all
-	$(call script,tests/lab,run)
-lab-up: all ## bring the lab up and leave it running
-	$(call script,tests/lab,up)
+	@$(MAKE) --no-print-directory all tools
+	$(call script,tests/lab/lab,run)
+lab-up: all tools ## bring the lab up and leave it running
+	$(call script,tests/lab/lab,up)
 lab-down: ## take it down
-	$(call script,tests/lab,down)
+	$(call script,tests/lab/lab,down)
 lab-docker: ## the same as containers
 	$(call script,docker/lab)
-bench: all ## measure against the budgets
+bench: all tools ## measure against the budgets
 	$(call script,tests/bench/run)
 
 ##@ Care
@@ -263,9 +279,9 @@ clean: ## remove what was built; keep what deps fetched
 FORCE:
 .PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
 	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench \
-	lint format asan fuzz install clean FORCE
+	lint format asan fuzz install clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
 	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \
 	$(patsubst %.c,$B/obj/%.d,$(wildcard tests/unit/*/*.c tests/fuzz/*.c \
-	tests/support/*.c))
+	tests/support/*.c tests/bench/*.c))
