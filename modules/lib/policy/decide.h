@@ -22,6 +22,15 @@ struct tg_pol_verdict {
 	struct tg_where rule; /* the line that decided; in the snapshot */
 };
 
+/*
+ * Audit mode: turns DENY into ALLOW with audited set when the policy or the
+ * verdict's peer or clients say mode = audit and the reason is one that audit
+ * may waive (never keys in clear, never our own failures). The gates below
+ * and judge/ do it themselves; a host calls it for denials it made itself.
+ */
+void tg_pol_apply_audit(const struct tg_pol *p, struct tg_pol_verdict *v);
+bool tg_pol_audit_may_waive(enum tg_reason reason);
+
 /* Trace of the rules that were looked at, for explain; NULL traces nothing */
 struct tg_pol_trace {
 	void (*step)(void *ctx, const struct tg_where *where, const char *text);
@@ -40,7 +49,12 @@ struct tg_pol_conn {
 
 /* ---- gate 1: handshake ------------------------------------------------- */
 
-/* What the handshake must ask for, before any certificate is seen */
+#define TG_POL_UNION_OCTETS 2048
+
+/*
+ * What the handshake must ask for, before any certificate is seen.
+ * tls may point into the struct itself: do not copy it by assignment.
+ */
 struct tg_pol_admission {
 	struct tg_pol_verdict verdict; /* DENY: abort at the ClientHello */
 	bool request_certificate;
@@ -50,6 +64,9 @@ struct tg_pol_admission {
 		chosen peer's own profile again */
 	const struct tg_pol_clients *clients; /* what "no certificate" means */
 	struct tg_pol_limits limits;
+	/* storage of the union, used only when candidates' profiles differ */
+	struct tg_pol_tls joined;
+	char joined_text[TG_POL_UNION_OCTETS];
 };
 
 void tg_pol_admit(const struct tg_pol *p, const struct tg_pol_conn *conn,
@@ -59,7 +76,7 @@ void tg_pol_admit(const struct tg_pol *p, const struct tg_pol_conn *conn,
  * Peers that fit an inbound connection and one of the names a certificate
  * holds, in the order of the names, each once. wildcard names ("*.x") fit
  * only peers with wildcard = yes. At most max are stored; returns how many
- * fit. The caller checks the chain against each one's own trust, takes the
+ * fit (counting stops at max + 1). The caller checks the chain against each one's own trust, takes the
  * one that passes, and refuses AMBIGUOUS when two do.
  */
 size_t tg_pol_candidates(const struct tg_pol *p, const struct tg_pol_conn *conn,
@@ -83,6 +100,8 @@ struct tg_pol_msg {
 	bool judged; /* the connection has a verdict of gate 1 made by this policy */
 	const struct tg_pol_peer *peer;       /* what gate 1 proved */
 	const struct tg_pol_clients *clients; /* or the client rule it fell under */
+	bool audited;         /* gate 1 let it pass only because of mode = audit */
+	uint16_t tls_version; /* as negotiated, 0x0303 ...; 0 not known */
 	struct tg_span method; /* empty for a reply */
 	bool in_dialog;        /* a To tag is present */
 	struct tg_span from_domain;   /* host part; may be empty */
@@ -110,8 +129,12 @@ struct tg_pol_egress {
 	bool judged;             /* ... and has a verdict */
 	const struct tg_pol_peer *peer;       /* what it was judged to be */
 	const struct tg_pol_clients *clients;
+	bool audited;  /* gate 1 let it pass only because of mode = audit */
 	bool sips;     /* request URI or top Route is sips: */
 	bool is_reply; /* replies go back on the connection of their request */
+	/* our own final answer, without body, to a request a gate refused: may
+	 * go back in clear to a declared source, so that it learns why */
+	bool refusal;
 };
 
 /*
@@ -122,7 +145,12 @@ struct tg_pol_egress {
 void tg_pol_judge_egress(const struct tg_pol *p, const struct tg_pol_egress *out_facts,
 		const struct tg_pol_trace *trace, struct tg_pol_verdict *out);
 
-/* Peers that may be reached at conn->remote over conn->transport; as candidates */
+/*
+ * Peers that may be reached at conn->remote over conn->transport; stored and
+ * counted as candidates. Peers that name the address go before those with
+ * address = any, which count only when none names it. A conn->sni that is an
+ * identity of some of them narrows to those.
+ */
 size_t tg_pol_wanted_peers(const struct tg_pol *p, const struct tg_pol_conn *conn,
 		const struct tg_pol_peer **out, size_t max);
 
@@ -138,5 +166,7 @@ const struct tg_pol_media *tg_pol_media_for(const struct tg_pol *p,
  * (A12): a peer with a proven certificate, or a client over TLS.
  */
 bool tg_pol_keys_allowed(const struct tg_pol_msg *msg);
+/* The same for what leaves, on a connection that gate 1 judged */
+bool tg_pol_keys_allowed_out(const struct tg_pol_egress *egress);
 
 #endif

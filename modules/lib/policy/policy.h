@@ -19,6 +19,13 @@
 
 enum tg_pol_mode { TG_POL_ENFORCE = 0, TG_POL_AUDIT };
 
+/* Sets of defaults, named by what they follow; see doc/policy.md */
+enum tg_pol_profile {
+	TG_POL_PROFILE_SFB2019 = 0,
+	TG_POL_PROFILE_SFB2015,
+	TG_POL_PROFILE_LYNC2013
+};
+
 enum tg_pol_role {
 	TG_POL_ROLE_NONE = 0, /* not declared: a load error */
 	TG_POL_ROLE_SERVER,
@@ -131,9 +138,24 @@ struct tg_pol_media {
 	uint8_t lifetime_log2;      /* packets a key may protect; 0: no limit named */
 	uint16_t replay_window;     /* packets, 64..32767 */
 	bool dtls_verify_ca;        /* certificate chain and identity, not only fingerprint */
-	uint32_t set; /* bit mask of keys the file names, for load rules */
+	uint32_t set; /* TG_POL_MEDIA_SET bits: keys that the file names */
+};
+#define TG_POL_MEDIA_SET(key) (1u << TG_POL_MEDIA_KEY_##key)
+enum tg_pol_media_key {
+	TG_POL_MEDIA_KEY_LEVEL = 0,
+	TG_POL_MEDIA_KEY_KEY_EXCHANGE,
+	TG_POL_MEDIA_KEY_SUITES,
+	TG_POL_MEDIA_KEY_DIALECT,
+	TG_POL_MEDIA_KEY_MKI,
+	TG_POL_MEDIA_KEY_LIFETIME,
+	TG_POL_MEDIA_KEY_REPLAY_WINDOW,
+	TG_POL_MEDIA_KEY_DTLS_VERIFY,
+	TG_POL_MEDIA_KEY_T38,
+	TG_POL_MEDIA_KEY_ENGINE,
+	TG_POL_MEDIA_KEYS
 };
 
+/* Limits for one source address, before it has proven anything */
 struct tg_pol_limits {
 	uint32_t handshakes_per_sec; /* per source; 0 no limit */
 	uint32_t pending;            /* unauthenticated connections per source */
@@ -141,6 +163,25 @@ struct tg_pol_limits {
 	uint32_t chain_octets;
 	uint32_t rsa_bits_max;
 	uint32_t names_max; /* SANs looked at */
+};
+
+/* Keys of a peer whose line is kept, to name the rule that decided */
+enum tg_pol_peer_key {
+	TG_POL_PEER_KEY_ROLE = 0,
+	TG_POL_PEER_KEY_MODE,
+	TG_POL_PEER_KEY_ADDRESS,
+	TG_POL_PEER_KEY_LISTENER,
+	TG_POL_PEER_KEY_SNI,
+	TG_POL_PEER_KEY_IDENTITY,
+	TG_POL_PEER_KEY_WILDCARD,
+	TG_POL_PEER_KEY_DOMAINS,
+	TG_POL_PEER_KEY_TRUST,
+	TG_POL_PEER_KEY_TLS,
+	TG_POL_PEER_KEY_EKU,
+	TG_POL_PEER_KEY_MEDIA,
+	TG_POL_PEER_KEY_TRANSPORT,
+	TG_POL_PEER_KEY_NEXT_HOP,
+	TG_POL_PEER_KEYS
 };
 
 /* [peer NAME] */
@@ -162,6 +203,24 @@ struct tg_pol_peer {
 	const struct tg_pol_media *media;
 	unsigned transports; /* TG_POL_TR_BIT mask */
 	struct tg_pol_spans next_hop; /* "host:port" as configured */
+	/* lines below where.line at which a key stands; 0: not named */
+	uint16_t line[TG_POL_PEER_KEYS];
+};
+
+/* Where the file says it; the section's head when the key is not named */
+struct tg_where tg_pol_peer_where(
+		const struct tg_pol_peer *peer, enum tg_pol_peer_key key);
+
+enum tg_pol_clients_key {
+	TG_POL_CLIENTS_KEY_ADDRESS = 0,
+	TG_POL_CLIENTS_KEY_LISTENER,
+	TG_POL_CLIENTS_KEY_SNI,
+	TG_POL_CLIENTS_KEY_TLS,
+	TG_POL_CLIENTS_KEY_MEDIA,
+	TG_POL_CLIENTS_KEY_TRANSPORT,
+	TG_POL_CLIENTS_KEY_CLASSES,
+	TG_POL_CLIENTS_KEY_MODE,
+	TG_POL_CLIENTS_KEYS
 };
 
 /* [clients NAME] */
@@ -171,12 +230,18 @@ struct tg_pol_clients {
 	uint32_t id;
 	enum tg_pol_mode mode;
 	struct tg_pol_cidrs address;
+	struct tg_pol_cidrs listener; /* as a peer's */
+	struct tg_pol_spans sni;      /* as a peer's */
 	const struct tg_pol_tls *tls;
 	const struct tg_pol_media *media;
 	unsigned transports; /* TLS and WSS unless an explicit rule says more (A4) */
 	unsigned classes;
 	struct tg_pol_limits limits;
+	uint16_t line[TG_POL_CLIENTS_KEYS]; /* as a peer's */
 };
+
+struct tg_where tg_pol_clients_where(
+		const struct tg_pol_clients *clients, enum tg_pol_clients_key key);
 
 /* [route NAME] */
 struct tg_pol_route {
@@ -186,7 +251,7 @@ struct tg_pol_route {
 	unsigned roles;              /* 1u << role */
 	struct tg_pol_spans clients;
 	unsigned classes;
-	const struct tg_pol_tls *tls;     /* stricter, or NULL */
+	const struct tg_pol_tls *tls;     /* its versions are asked for, or NULL */
 	const struct tg_pol_media *media; /* stricter, or NULL */
 };
 
@@ -201,6 +266,8 @@ const struct tg_pol_peer *tg_pol_peer_by_name(
 		const struct tg_pol *p, struct tg_span name);
 size_t tg_pol_clients_count(const struct tg_pol *p);
 const struct tg_pol_clients *tg_pol_clients_at(const struct tg_pol *p, size_t i);
+const struct tg_pol_clients *tg_pol_clients_by_name(
+		const struct tg_pol *p, struct tg_span name);
 size_t tg_pol_trust_count(const struct tg_pol *p);
 const struct tg_pol_trust *tg_pol_trust_at(const struct tg_pol *p, size_t i);
 size_t tg_pol_route_count(const struct tg_pol *p);
@@ -208,9 +275,18 @@ const struct tg_pol_route *tg_pol_route_at(const struct tg_pol *p, size_t i);
 const struct tg_pol_route *tg_pol_route_by_name(
 		const struct tg_pol *p, struct tg_span name);
 
+/* Built-in profiles come first */
+size_t tg_pol_tls_count(const struct tg_pol *p);
+const struct tg_pol_tls *tg_pol_tls_at(const struct tg_pol *p, size_t i);
+size_t tg_pol_media_count(const struct tg_pol *p);
+const struct tg_pol_media *tg_pol_media_at(const struct tg_pol *p, size_t i);
+
 /* 16 hex digits over the files that made the snapshot, NUL-terminated */
 const char *tg_pol_digest(const struct tg_pol *p);
 enum tg_pol_mode tg_pol_global_mode(const struct tg_pol *p);
+enum tg_pol_profile tg_pol_global_profile(const struct tg_pol *p);
+/* What holds where no [clients] section says otherwise */
+const struct tg_pol_limits *tg_pol_default_limits(const struct tg_pol *p);
 size_t tg_pol_octets(const struct tg_pol *p); /* memory held */
 
 /* Names of enum values as the file writes them, for logs; never NULL */
@@ -218,5 +294,9 @@ const char *tg_pol_role_name(enum tg_pol_role v);
 const char *tg_pol_transport_name(enum tg_pol_transport v);
 const char *tg_pol_eku_name(enum tg_pol_eku v);
 const char *tg_pol_mode_name(enum tg_pol_mode v);
+const char *tg_pol_profile_name(enum tg_pol_profile v);
+const char *tg_pol_revocation_name(enum tg_pol_revocation v);
+const char *tg_pol_engine_name(enum tg_pol_engine v);
+const char *tg_pol_class_name(enum tg_pol_class v);
 
 #endif
