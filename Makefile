@@ -227,10 +227,10 @@ bench: all tools ## measure against the budgets
 	$(call script,tests/bench/run)
 
 ##@ Care
-lint: ## format, clang-tidy, cppcheck, arrows between folders, licences
-	tests/support/lint
-format: ## rewrite the sources by .clang-format
-	tests/support/lint --format
+lint: ## format, clang-tidy, cppcheck, arrows, licences (P=paths)
+	tests/support/lint $(P)
+format: ## rewrite the sources by .clang-format (P=paths)
+	tests/support/lint --format $(P)
 
 asan: ## unit, fuzz corpus and golden tests under ASan and UBSan
 	@$(MAKE) --no-print-directory B=build/asan \
