@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rows that `make lab` prints, the host tests assert and `make test-teeth`
+expects to fail without our modules: each says what is tried and what is
+expected, and gives (ok, what was seen).
+"""
+
+import os
+import ssl
+import time
+
+import lab
+import lab_impostor
+import proc
+import sip
+import wire
+
+CALL_SEC = 4.0
+PACKETS_AT_LEAST = 100  # each way, of the 50 a second of PCMU
+SILENCE_SEC = 1.5
+
+
+class Row:
+    """refusal: what must not pass, so it must fail without our modules."""
+
+    def __init__(self, name, tried, expected, check, refusal=False):
+        self.name, self.tried, self.expected = name, tried, expected
+        self.refusal, self._check = refusal, check
+
+    def play(self, a_lab):
+        """(ok, seen). A row that cannot be played is not ok."""
+        try:
+            return self._check(a_lab)
+        except (OSError, proc.ProcError, wire.CaptureError, lab.LabError) as e:
+            return False, f"{type(e).__name__}: {e}"
+
+
+ROWS = []
+
+
+def row(name, tried, expected, refusal=False):
+    def keep(check):
+        ROWS.append(Row(name, tried, expected, check, refusal))
+        return check
+    return keep
+
+
+def by_name(name):
+    return next(r for r in ROWS if r.name == name)
+
+
+# ---- what must work ------------------------------------------------------------
+
+@row("register", "a client registers over TLS", "200 OK")
+def register(a_lab):
+    with a_lab.client_phone() as phone:
+        ok = phone.wait_registered()
+        contacts = a_lab.rpc("ul.dump")
+    held = "sip:alice@127.0.0.65" in contacts
+    return ok and held, (f"{'200 OK' if ok else 'not registered'}, contact "
+                         f"{'held' if held else 'missing'} at the registrar")
+
+
+@row("mediation-options", "mediation1 asks OPTIONS over mutual TLS", "200 OK")
+def mediation_options(a_lab):
+    # what its Kamailio is asked over UDP at home, it passes on
+    with sip.Connection("udp", (lab.MEDIATION1, 5060), lab.MEDIATION1) as inside:
+        answer = inside.request("OPTIONS", f"sip:{lab.EDGE_NAME}", user="",
+                                domain="mediation1.lab.test")
+    seen = f"{answer.status} {answer.reason}" if answer else "no answer"
+    over = a_lab.rpc("core.tcp_list")
+    return (answer is not None and answer.status == 200 and lab.MEDIATION1 in over,
+            f"{seen}, over its TLS connection")
+
+
+def _play_call(a_lab, capture_file):
+    """A call of the client to the endpoint behind gateway1, recorded."""
+    far = a_lab.phones["gateway1"]
+    with a_lab.client_phone() as near:
+        if not near.wait_registered():
+            return None, None, None, "not registered"
+        far.forget()
+        with wire.Capture(capture_file) as capture:
+            ok, why = near.call("sip:gw1-test@lab.test")
+            if ok:
+                time.sleep(CALL_SEC)  # the call itself
+                near.hang_up()
+                near.wait_event(("CALL_CLOSED",))
+        heard = (near.heard([lab.CLIENT_HZ, lab.GATEWAY_HZ]),
+                 far.heard([lab.CLIENT_HZ, lab.GATEWAY_HZ]))
+        return capture, heard, ok, why
+
+
+def _wire_verdict(capture):
+    """What the gateway's side of the wire shows, and whether it is right."""
+    def rtp(src, dst):
+        return wire.rtp_of([p for p in capture.packets if p.src == src and p.dst == dst])
+    out, back = rtp(lab.EDGE, lab.GATEWAY1), rtp(lab.GATEWAY1, lab.EDGE)
+    known = rtp(lab.GATEWAY1, lab.GATEWAY1)  # behind the gateway, in clear
+    matches = wire.clear_matches(out, known) + wire.clear_matches(back, known)
+    client = wire.rtp_of([p for p in capture.packets
+                          if p.between(lab.EDGE, lab.CLIENT)])
+    client_matches = wire.clear_matches(client, known)
+    ok = (min(len(out), len(back)) >= PACKETS_AT_LEAST
+          and len(known) >= 2 * PACKETS_AT_LEAST
+          and wire.clear_matches(known[:10], known) == 10  # the comparison works
+          and len(client) >= 2 * PACKETS_AT_LEAST
+          and matches == client_matches == 0)
+    return ok, (f"{len(out)} and {len(back)} packets at the gateway, "
+                f"{matches} in clear; {len(client)} at the client, "
+                f"{client_matches} in clear")
+
+
+def _clear_sip(capture):
+    """Packets with SIP in clear that are not within the house of one peer."""
+    return [p for p in capture.packets
+            if b"SIP/2.0" in p.payload and (p.src != p.dst or p.src == lab.EDGE)]
+
+
+@row("call", "the client calls the endpoint behind gateway1",
+     "tones both ways, SRTP and TLS only")
+def call(a_lab):
+    path = os.path.join(a_lab.root, "call.pcap")
+    capture, heard, ok, why = _play_call(a_lab, path)
+    if not ok:
+        return False, f"no call: {why}"
+    at_client, at_gateway = (heard[0][lab.GATEWAY_HZ], heard[1][lab.CLIENT_HZ])
+    wire_ok, wire_text = _wire_verdict(capture)
+    clear = len(_clear_sip(capture))
+    enough = CALL_SEC * 0.6
+    return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0,
+            f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
+            f"gateway; {wire_text}; {clear} SIP packets in clear")
+
+
+# ---- who must not get in -------------------------------------------------------------
+
+def _knock(a_lab, source, leaf, ca="enterprise-ca"):
+    """How the edge ends a TLS connection: ('alert', its name), ('closed', ''),
+    or ('served', the status of an OPTIONS)."""
+    try:
+        with a_lab.connect(source, leaf, ca=ca) as c:
+            c.socket.settimeout(1.0)
+            try:
+                if c.receive(1.0) is None:
+                    answer = c.request("OPTIONS", f"sip:{lab.EDGE_NAME}", timeout=2)
+                    return "served", str(answer.status if answer else "open, no answer")
+            except TimeoutError:
+                pass
+        return "closed", ""
+    except ssl.SSLError as e:
+        return ("alert" if "ALERT" in (e.reason or "") else "closed"), e.reason or str(e)
+    except ConnectionError as e:
+        return "closed", str(e)
+
+
+def _push(a_lab, source, leaf):
+    """SIP sent together with the end of the handshake, before any alert can
+    arrive. The status of an answer, or 0."""
+    try:
+        with a_lab.connect(source, leaf) as c:
+            c.send(sip.build("OPTIONS", f"sip:{lab.EDGE_NAME}", c))
+            answer = c.final(SILENCE_SEC)
+            return answer.status if answer else 0
+    except OSError:  # ssl.SSLError is one
+        return 0
+
+
+def _refused_in_handshake(a_lab, source, leaf):
+    before = a_lab.messages_taken()
+    how, what = _knock(a_lab, source, leaf)
+    status = _push(a_lab, source, leaf)
+    taken = a_lab.messages_taken() - before
+    return (how == "alert" and status == 0 and taken == 0,
+            f"{how} {what}, {taken} messages taken".replace(" ,", ","))
+
+
+@row("impostor-in", "mediation1's address with gateway1's valid certificate",
+     "TLS alert, nothing parsed", refusal=True)
+def impostor_in(a_lab):
+    return _refused_in_handshake(a_lab, lab.MEDIATION1, "gateway1")
+
+
+@row("no-certificate", "mediation1's address without a certificate",
+     "TLS alert, nothing parsed", refusal=True)
+def no_certificate(a_lab):
+    return _refused_in_handshake(a_lab, lab.MEDIATION1, None)
+
+
+@row("rogue-ca", "gateway1's address and name, certificate of another CA",
+     "TLS alert, nothing parsed", refusal=True)
+def rogue_ca(a_lab):
+    return _refused_in_handshake(a_lab, lab.GATEWAY1, "rogue-gateway1")
+
+
+@row("undeclared", "an address nobody declared, TLS without a certificate",
+     "TLS alert, nothing parsed", refusal=True)
+def undeclared(a_lab):
+    return _refused_in_handshake(a_lab, lab.UNDECLARED, None)
+
+
+def _over_udp(a_lab, source, method):
+    with a_lab.connect(source, transport="udp") as c:
+        answer = c.request(method, f"sip:{lab.EDGE_NAME}", timeout=SILENCE_SEC)
+    return answer
+
+
+@row("udp-peer", "mediation1's address over UDP", "403 or silence", refusal=True)
+def udp_peer(a_lab):
+    answer = _over_udp(a_lab, lab.MEDIATION1, "OPTIONS")
+    over_tls = _push(a_lab, lab.MEDIATION1, "mediation1")
+    seen = f"{answer.status} {answer.reason}" if answer else "silence"
+    return ((answer is None or answer.status == 403) and over_tls == 200,
+            f"{seen}; over mutual TLS {over_tls}")
+
+
+@row("udp-client", "a client registers over UDP", "403 TLS Required", refusal=True)
+def udp_client(a_lab):
+    answer = _over_udp(a_lab, lab.CLIENT, "REGISTER")
+    with a_lab.client() as c:
+        over_tls = c.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
+                             headers=("Expires: 60",))
+    over_tls = over_tls.status if over_tls else 0
+    seen = f"{answer.status} {answer.reason}" if answer else "silence"
+    return (answer is not None and answer.status == 403 and "TLS" in answer.reason
+            and over_tls == 200, f"{seen}; over TLS {over_tls}")
+
+
+# ---- where nothing must leave to -------------------------------------------------------
+
+def _invite_gateway1(a_lab, secured=True, timeout=4.0):
+    """(final answer or None, milliseconds) of a call to gateway1."""
+    with a_lab.client() as c:
+        began = time.monotonic()
+        answer = c.request("INVITE", "sip:gw1-test@lab.test", timeout=timeout,
+                           body=sip.sdp(lab.CLIENT, 20900, secured))
+        took = int((time.monotonic() - began) * 1000)
+        if answer is not None and answer.status < 300:
+            _end_call(c, answer)
+        return answer, took
+
+
+def _end_call(connection, answer):
+    """ACK and BYE for a call that should not have come about."""
+    target = answer.get("contact").partition("<")[2].partition(">")[0] or "sip:gw1-test@lab.test"
+    dialog = {"call_id": answer.get("call-id"),
+              "from_tag": answer.get("from").partition("tag=")[2],
+              "headers": tuple(f"Route: {r}" for r in reversed(answer.all("record-route")))}
+    for method, cseq in (("ACK", 1), ("BYE", 2)):
+        octets = sip.build(method, target, connection, cseq=cseq, **dialog)
+        to = answer.get("to").encode()
+        lines = [b"To: " + to if line.lower().startswith(b"to:") else line
+                 for line in octets.split(b"\r\n")]
+        connection.send(b"\r\n".join(lines))
+    connection.final(1.0)
+
+
+def _without_gateway1(a_lab):
+    """Takes gateway1 away and waits until the edge holds no connection to it."""
+    a_lab.daemons["gateway1"].stop()
+    proc.wait_until(lambda: f"{lab.GATEWAY1}" not in a_lab.rpc("core.tcp_list"),
+                    "the edge lets go of gateway1", 5)
+
+
+def _impostor_out(a_lab, leaf):
+    _without_gateway1(a_lab)
+    try:
+        with lab_impostor.Impostor(lab.GATEWAY1, 5067, *a_lab.leaf(leaf),
+                                   a_lab.ca()) as impostor:
+            answer, took = _invite_gateway1(a_lab)
+    finally:
+        a_lab.daemons["gateway1"].start()
+        a_lab.daemons["gateway1"].wait_ready()
+    status = answer.status if answer else 0
+    alert = next((a for a in impostor.alerts if "ALERT" in a), "no alert")
+    return (impostor.connections >= 1 and impostor.octets == 0 and alert != "no alert"
+            and status >= 400 and took <= 1000,
+            f"{impostor.octets} octets decrypted, {alert}, caller got "
+            f"{status or 'nothing'} after {took} ms")
+
+
+@row("impostor-out-name", "gateway1 replaced by a server with mediation1's certificate",
+     "0 octets, alert, error within 1 s", refusal=True)
+def impostor_out_name(a_lab):
+    return _impostor_out(a_lab, "mediation1")
+
+
+@row("stock-rtpengine", "a secured call while rtpengine has no plugin",
+     "refused with a reason, no media", refusal=True)
+def stock_rtpengine(a_lab):
+    had = a_lab.plugin
+    a_lab.restart("rtpengine", plugin=False)
+    far = a_lab.phones["gateway1"]
+    far_log = len(far.daemon.log())
+    try:
+        with wire.Capture(os.path.join(a_lab.root, "stock.pcap")) as capture:
+            answer, _ = _invite_gateway1(a_lab)
+    finally:
+        a_lab.restart("rtpengine", plugin=had)
+    rang = "answering call" in far.daemon.log()[far_log:]
+    media = len(wire.rtp_of(p for p in capture.packets
+                            if p.between(lab.EDGE, lab.GATEWAY1)))
+    seen = f"{answer.status} {answer.reason}" if answer else "no answer"
+    return (answer is not None and answer.status in (488, 503) and not rang
+            and media == 0,
+            f"{seen}, the gateway {'rang' if rang else 'never rang'}, {media} RTP packets")
