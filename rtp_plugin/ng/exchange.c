@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ng/exchange.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "ng/cache.h"
+#include "ng/negotiate.h"
+
+struct tg_ngx_counters tg_ngx_counters;
+
+/* ---- memory that is wiped when it is freed ------------------------------ */
+
+struct block {
+	size_t octets;
+	_Alignas(max_align_t) unsigned char data[];
+};
+
+static void *wiped_alloc(void *ctx, size_t octets)
+{
+	struct block *b = NULL;
+
+	(void)ctx;
+	if(octets <= SIZE_MAX - sizeof(*b))
+		b = malloc(sizeof(*b) + octets);
+	if(b == NULL)
+		return NULL;
+	b->octets = octets;
+	return b->data;
+}
+
+static void wiped_free(void *ctx, void *p)
+{
+	struct block *b = (struct block *)(void *)((unsigned char *)p
+											   - offsetof(struct block, data));
+
+	(void)ctx;
+	tg_wipe(b->data, b->octets);
+	free(b);
+}
+
+static const struct tg_alloc wiped = {wiped_alloc, wiped_free, NULL};
+
+void tg_ngx_init(struct tg_ngx *x, const struct tg_ngx_host *host)
+{
+	memset(x, 0, sizeof(*x));
+	x->host = host;
+	tg_arena_init(&x->arena, &wiped, 0);
+}
+
+void tg_ngx_finish(struct tg_ngx *x)
+{
+	const struct tg_ngx_host *host = x->host;
+
+	if(x->cached)
+		tg_ngx_cache_drop(x->cookie, x->digest);
+	if(x->call != NULL) {
+		if(x->active)
+			tg_ses_call_done(x->call);
+		tg_ses_call_put(x->call);
+	}
+	tg_arena_deinit(&x->arena);
+	tg_ngx_init(x, host);
+}
+
+/* ---- refusals ----------------------------------------------------------- */
+
+static void log_refusal(const struct tg_ngx *x)
+{
+	char text[512];
+	char id[128];
+	size_t n = 0;
+
+	if(x->host->log == NULL)
+		return;
+	for(size_t i = 0; i < x->call_id.len && n < sizeof(id) - 1; i++) {
+		unsigned char c = (unsigned char)x->call_id.ptr[i];
+
+		id[n++] = c > 0x20 && c < 0x7f && c != '"' ? (char)c : '?';
+	}
+	id[n] = '\0';
+	snprintf(text, sizeof(text),
+			"ng refused: reason=%s call-id=\"%s\" peer=%.*s: %s",
+			tg_reason_get(x->reason)->id, id, TG_SPAN_FMT(x->profile.peer),
+			x->error);
+	x->host->log(LOG_WARNING, text);
+}
+
+/* "COOKIE d6:result5:error12:error-reasonN:...e" */
+static struct tg_span error_reply(struct tg_ngx *x)
+{
+	const char *id = tg_reason_get(x->reason)->id;
+	size_t n = strlen("trunkguard: : ") + strlen(id) + strlen(x->error);
+	size_t octets = x->cookie.len + n + 80;
+	char *p = tg_arena_get(&x->arena, octets);
+	int len;
+
+	if(p == NULL)
+		return tg_span_of(NULL, 0);
+	len = snprintf(p, octets,
+			"%.*s d6:result5:error12:error-reason%zu:trunkguard: %s: %se",
+			TG_SPAN_FMT(x->cookie), n, id, x->error);
+	return tg_span_of(p, (size_t)len);
+}
+
+static enum tg_ngx_action refuse_datagram(struct tg_ngx *x, struct tg_span *out)
+{
+	atomic_fetch_add(&tg_ngx_counters.refused, 1);
+	log_refusal(x);
+	*out = error_reply(x);
+	return TG_NGX_ANSWER; /* empty when memory is out: sent nowhere */
+}
+
+/* ---- reading a request -------------------------------------------------- */
+
+static enum tg_ngx_command command_of(struct tg_span name)
+{
+	if(tg_span_eq(name, TG_SPAN("offer")))
+		return TG_NGX_OFFER;
+	if(tg_span_eq(name, TG_SPAN("answer")))
+		return TG_NGX_ANSWERED;
+	if(tg_span_eq(name, TG_SPAN("delete")))
+		return TG_NGX_DELETE;
+	if(tg_span_eq(name, TG_SPAN("ping")))
+		return TG_NGX_PING;
+	return TG_NGX_OTHER;
+}
+
+/* Commands that cannot move media of a call elsewhere or change its sides */
+static bool harmless(struct tg_span name)
+{
+	static const char *const list[] = {"ping", "delete", "query", "list",
+			"statistics", "start recording", "stop recording",
+			"pause recording", "start forwarding", "stop forwarding",
+			"block DTMF", "unblock DTMF", "block media", "unblock media",
+			"silence media", "unsilence media", "play media", "stop media",
+			"play DTMF"};
+
+	for(size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		if(tg_span_eq(name, tg_span_cstr(list[i])))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t now_sec(const struct tg_ngx *x)
+{
+	return x->host->now_sec != NULL ? x->host->now_sec()
+									: (uint64_t)time(NULL);
+}
+
+static bool in_floor(const struct tg_ngx_host *h, enum tg_suite suite)
+{
+	if(h->floor_suite[0] == TG_SUITE_NONE)
+		return true;
+	for(int i = 0; i < TG_SUITES_MAX && h->floor_suite[i] != TG_SUITE_NONE;
+			i++) {
+		if(h->floor_suite[i] == suite)
+			return true;
+	}
+	return false;
+}
+
+/* What this node's own configuration admits; suites below it are left out */
+static bool apply_floor(struct tg_ngx *x)
+{
+	struct tg_ng_profile *p = &x->profile;
+	int n = 0;
+
+	if(p->level == TG_LEVEL_NONE
+			|| (p->level == TG_LEVEL_SUPPORTED && x->host->floor_required))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_CLEAR,
+				"the level is below the floor of this node");
+	for(int i = 0; i < TG_SUITES_MAX && p->suite[i] != TG_SUITE_NONE; i++) {
+		if(in_floor(x->host, p->suite[i]))
+			p->suite[n++] = p->suite[i];
+	}
+	if(n == 0)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_SUITE,
+				"every suite is below the floor of this node");
+	while(n < TG_SUITES_MAX)
+		p->suite[n++] = TG_SUITE_NONE;
+	if(p->replay_window < x->host->floor_window)
+		p->replay_window = x->host->floor_window;
+	return true;
+}
+
+static bool take_token(struct tg_ngx *x, struct tg_span token)
+{
+	const char *why = "";
+
+	switch(tg_ng_profile_decode(token, x->call_id, x->host->secret,
+			now_sec(x), &x->profile, &why)) {
+		case TG_NG_OK:
+			x->secured = true;
+			return apply_floor(x);
+		case TG_NG_UNAUTHENTIC:
+			atomic_fetch_add(&tg_ngx_counters.unauthentic, 1);
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+					"the profile is not authentic");
+		case TG_NG_EXPIRED:
+			atomic_fetch_add(&tg_ngx_counters.unauthentic, 1);
+			return tg_ngx_refuse(
+					x, TG_REASON_MEDIA_UNPROVEN, "the profile has expired");
+		case TG_NG_VERSION:
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+					"a profile of another version");
+		case TG_NG_NO_MEMORY:
+			return tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+		default:
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+					"the profile is malformed or contradicts itself");
+	}
+}
+
+/* ---- the legs of an exchange -------------------------------------------- */
+
+/* The offerer's tag names the "from" leg, the answerer's the "to" leg */
+static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
+{
+	bool to = side == TG_NG_LEG_TO;
+	struct tg_span tag = to ? x->to_tag : x->from_tag;
+	struct tg_span branch = to ? x->branch : tg_span_of(NULL, 0);
+	struct tg_ses_leg *leg = tg_ses_leg_find(x->call, tag, branch);
+
+	if(leg == NULL && to && x->command == TG_NGX_ANSWERED) {
+		/* answered by another far end before: a fork of the same offer */
+		for(leg = x->call->leg; leg != NULL; leg = leg->next) {
+			if(!tg_span_eq(x->from_tag, tg_span_cstr(leg->tag))
+					&& tg_span_eq(branch, tg_span_cstr(leg->branch)))
+				break;
+		}
+		x->forked = leg != NULL;
+	}
+	if(leg == NULL && x->command == TG_NGX_OFFER)
+		leg = tg_ses_leg_new(x->call, tag, branch, &x->profile);
+	else if(leg != NULL && !tg_ses_leg_set_profile(leg, &x->profile))
+		leg = NULL;
+	if(leg == NULL)
+		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"an answer to an offer that had no secured leg, or too many "
+				"legs");
+	else if(tag.len != 0 && !tg_ses_leg_set_tag(leg, tag)) {
+		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "a tag is too long");
+		leg = NULL;
+	}
+	return leg;
+}
+
+static bool find_legs(struct tg_ngx *x)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	enum tg_ng_leg in = offer ? TG_NG_LEG_FROM : TG_NG_LEG_TO;
+	enum tg_ng_leg out = offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM;
+
+	if((x->profile.leg & in) && (x->in = leg_of(x, in)) == NULL)
+		return false;
+	if((x->profile.leg & out) && (x->out = leg_of(x, out)) == NULL)
+		return false;
+	return true;
+}
+
+/* ---- rewriting a request ------------------------------------------------ */
+
+static bool set(struct tg_ngx *x, struct tg_ben *dict, const char *key,
+		struct tg_span value)
+{
+	return tg_ben_set_string(dict, &x->arena, key, value)
+		   || tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+}
+
+/*
+ * Toward a secured side the daemon must make a plain description, whatever
+ * the script asked for; toward the other side the script's wish stands.
+ */
+static bool force_plain(
+		struct tg_ngx *x, struct tg_ben *dict, struct tg_span sdp)
+{
+	struct tg_span wanted = tg_ben_get_string(dict, "transport-protocol");
+	bool feedback;
+
+	if(x->out == NULL)
+		return true;
+	tg_ben_remove(dict, "OSRTP");
+	if(x->command == TG_NGX_ANSWERED) {
+		struct tg_ses_stream *st = tg_ses_stream_get(x->out, 0, false);
+
+		if(wanted.len == 0)
+			return true; /* as in the offer, which we made plain */
+		feedback = st != NULL
+				   && tg_span_find(tg_span_cstr(st->proto), 'F')
+							  != strlen(st->proto);
+	} else {
+		feedback = wanted.len != 0 ? wanted.ptr[wanted.len - 1] == 'F'
+								   : tg_ngx_wants_feedback(x, sdp);
+	}
+	return set(x, dict, "transport-protocol",
+			feedback ? TG_SPAN("RTP/AVPF") : TG_SPAN("RTP/AVP"));
+}
+
+static struct tg_span with_cookie(
+		struct tg_ngx *x, const struct tg_ben *dict)
+{
+	struct tg_span body = tg_ben_encode(dict, &x->arena);
+	size_t n = x->cookie.len + 1 + body.len;
+	char *p = body.ptr != NULL && n <= TG_NGX_TEXT_OCTETS_MAX
+					  ? tg_arena_get(&x->arena, n)
+					  : NULL;
+
+	if(p == NULL) {
+		tg_ngx_refuse(x, TG_REASON_INTERNAL, "too long, or out of memory");
+		return tg_span_of(NULL, 0);
+	}
+	memcpy(p, x->cookie.ptr, x->cookie.len);
+	p[x->cookie.len] = ' ';
+	memcpy(p + x->cookie.len + 1, body.ptr, body.len);
+	return tg_span_of(p, n);
+}
+
+/* Offer and answer with a valid token. The call is begun and referenced */
+static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	struct tg_span sdp = tg_ben_get_string(dict, "sdp");
+	bool ok;
+
+	pthread_mutex_lock(&x->call->lock);
+	ok = find_legs(x)
+		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp));
+	pthread_mutex_unlock(&x->call->lock);
+	return ok && set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp);
+}
+
+static bool open_call(struct tg_ngx *x)
+{
+	if(x->call == NULL)
+		x->call = tg_ses_call_get(x->call_id, x->command == TG_NGX_OFFER);
+	if(x->call == NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"an answer to a call without a secured leg");
+	if(!tg_ses_call_begin(x->call))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "the call has ended");
+	x->active = true;
+	return true;
+}
+
+static bool judge_request(
+		struct tg_ngx *x, struct tg_ben *dict, struct tg_span name)
+{
+	struct tg_span token = tg_ben_get_string(dict, TG_NG_KEY);
+	bool has_token = tg_ben_get(dict, TG_NG_KEY) != NULL;
+
+	tg_ben_remove(dict, TG_NG_KEY);
+	if(has_token && x->command == TG_NGX_PING) {
+		x->query = tg_span_eq(token, TG_SPAN("v1/query"));
+		return x->query
+			   || tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+					   "a ping may ask v1/query and nothing else");
+	}
+	if(has_token && !take_token(x, token))
+		return false;
+	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
+		if(x->secured)
+			return open_call(x) && secure_request(x, dict);
+		return x->call == NULL
+			   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+					   "no profile for a call with a secured leg");
+	}
+	return x->call == NULL || harmless(name)
+		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				   "not allowed for a call with a secured leg");
+}
+
+/*
+ * The daemons' reader also knows JSON. Our key in it is refused; and so is
+ * everything while any call has a secured leg, as the call-id it is about is
+ * not looked for here.
+ */
+static bool judge_json(struct tg_ngx *x, struct tg_span body)
+{
+	if(tg_ses_calls_count() == 0
+			&& memmem(body.ptr, body.len, TG_NG_KEY, sizeof(TG_NG_KEY) - 1)
+					   == NULL)
+		return true;
+	return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+			"JSON cannot be judged; use bencode");
+}
+
+static bool split_cookie(
+		struct tg_ngx *x, struct tg_span datagram, struct tg_span *body)
+{
+	size_t n = tg_span_find(datagram, ' ');
+
+	if(n == 0 || n >= datagram.len || n > 1024)
+		return false;
+	x->cookie = tg_arena_dup(&x->arena, tg_span_of(datagram.ptr, n));
+	*body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
+	return x->cookie.ptr != NULL;
+}
+
+static struct tg_span kept(struct tg_ngx *x, struct tg_span s)
+{
+	return s.len != 0 ? tg_arena_dup(&x->arena, s) : s;
+}
+
+static enum tg_ngx_action repeated(
+		struct tg_ngx *x, enum tg_ngx_seen seen, struct tg_span *out)
+{
+	atomic_fetch_add(&tg_ngx_counters.repeated, 1);
+	switch(seen) {
+		case TG_NGX_REPEATED:
+			return TG_NGX_ANSWER;
+		case TG_NGX_RUNNING:
+			*out = tg_span_of(NULL, 0); /* silence; it will be repeated */
+			return TG_NGX_ANSWER;
+		case TG_NGX_CLASH:
+			tg_ngx_refuse(x, TG_REASON_INTERNAL,
+					"the cookie was used with other content");
+			return refuse_datagram(x, out);
+		default:
+			tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+			return refuse_datagram(x, out);
+	}
+}
+
+/* A refusal is remembered like a reply: the repetition gets the same one */
+static enum tg_ngx_action refuse_request(
+		struct tg_ngx *x, struct tg_span *out)
+{
+	if(x->cached) {
+		tg_ngx_cache_put(x->cookie, x->digest, error_reply(x));
+		x->cached = false;
+	}
+	if(x->active && x->call != NULL) {
+		tg_ses_call_done(x->call);
+		x->active = false;
+	}
+	return refuse_datagram(x, out);
+}
+
+static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
+		struct tg_ben *dict, struct tg_span *out)
+{
+	struct tg_span name = tg_ben_get_string(dict, "command");
+	enum tg_ngx_seen seen;
+
+	x->command = command_of(name);
+	x->call_id = kept(x, tg_ben_get_string(dict, "call-id"));
+	x->from_tag = kept(x, tg_ben_get_string(dict, "from-tag"));
+	x->to_tag = kept(x, tg_ben_get_string(dict, "to-tag"));
+	x->branch = kept(x, tg_ben_get_string(dict, "via-branch"));
+	x->hash = tg_ses_hash(x->call_id);
+	x->call = tg_ses_call_get(x->call_id, false);
+	if(x->call == NULL && tg_ben_get(dict, TG_NG_KEY) == NULL)
+		return TG_NGX_PASS;
+	SHA256((const uint8_t *)body.ptr, body.len, x->digest);
+	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
+		seen = tg_ngx_cache_look(x->cookie, x->digest, &x->arena, out);
+		if(seen != TG_NGX_NEW)
+			return repeated(x, seen, out);
+		x->cached = true;
+	}
+	if(!judge_request(x, dict, name))
+		return refuse_request(x, out);
+	if(x->secured && x->active)
+		atomic_fetch_add(&tg_ngx_counters.secured, 1);
+	*out = with_cookie(x, dict);
+	return out->ptr != NULL ? TG_NGX_REPLACE : refuse_request(x, out);
+}
+
+enum tg_ngx_action tg_ngx_request(
+		struct tg_ngx *x, struct tg_span datagram, struct tg_span *out)
+{
+	struct tg_span body;
+	struct tg_ben *dict;
+
+	tg_ngx_finish(x);
+	atomic_fetch_add(&tg_ngx_counters.requests, 1);
+	if(!split_cookie(x, datagram, &body))
+		return TG_NGX_PASS; /* the daemon ignores it as well */
+	if(body.len != 0 && body.ptr[0] == '{') {
+		if(!judge_json(x, body))
+			return refuse_datagram(x, out);
+		return TG_NGX_PASS;
+	}
+	switch(tg_ben_decode(body, &x->arena, &dict)) {
+		case TG_BEN_OK:
+			if(dict->type == TG_BEN_DICT)
+				return request_dict(x, body, dict, out);
+			break;
+		default:
+			break;
+	}
+	tg_ngx_refuse(x, TG_REASON_INTERNAL, "the request cannot be read");
+	return refuse_datagram(x, out);
+}
+
+bool tg_ngx_bound(
+		struct tg_ngx *x, int fd, const struct tg_addr *addr, uint16_t port)
+{
+	return tg_ses_socket_bound(
+			fd, addr, port, x->active ? x->call : NULL, x->hash);
+}
+
+/* ---- the reply ---------------------------------------------------------- */
+
+/*
+ * A delete that names one side of several legs closes that leg alone; every
+ * other one ends the call.
+ */
+static void delete_call(struct tg_ngx *x)
+{
+	struct tg_ses_call *c = x->call;
+	struct tg_ses_leg *leg = NULL;
+
+	if(c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if(c->n_legs > 1 && (x->to_tag.len != 0 || x->branch.len != 0))
+		leg = tg_ses_leg_find(c, x->to_tag, x->branch);
+	if(leg != NULL)
+		tg_ses_leg_close(leg);
+	pthread_mutex_unlock(&c->lock);
+	if(leg == NULL)
+		tg_ses_call_end(c);
+}
+
+static bool secure_reply(struct tg_ngx *x, struct tg_ben *dict)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	struct tg_span sdp = tg_ben_get_string(dict, "sdp");
+	bool ok;
+
+	if(!tg_span_eq(tg_ben_get_string(dict, "result"), TG_SPAN("ok")))
+		return true; /* the daemon's own error goes back as it is */
+	if(sdp.len == 0)
+		return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+				"the daemon's reply carries no session description");
+	pthread_mutex_lock(&x->call->lock);
+	if(x->call->dead)
+		ok = tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "the call has ended");
+	else if(x->out != NULL)
+		ok = tg_ngx_secured_out(x, x->out, offer, sdp, &sdp);
+	else
+		ok = tg_ngx_plain_out(x, sdp, &sdp);
+	ok = ok && tg_ngx_prove(x, sdp, &sdp);
+	pthread_mutex_unlock(&x->call->lock);
+	return ok && set(x, dict, "sdp", sdp);
+}
+
+static bool answer_query(struct tg_ngx *x, struct tg_ben *dict)
+{
+	char text[128];
+	struct tg_span value;
+
+	snprintf(text, sizeof(text), "v1/version:%s/engine:%s/calls:%zu",
+			TG_NGX_VERSION,
+			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp",
+			tg_ses_calls_count());
+	value = tg_arena_dup(&x->arena, tg_span_cstr(text));
+	return value.ptr != NULL && set(x, dict, TG_NG_KEY, value);
+}
+
+static bool rewrite_reply(
+		struct tg_ngx *x, struct tg_span body, struct tg_span *out)
+{
+	struct tg_ben *dict;
+
+	if(tg_ben_decode(body, &x->arena, &dict) != TG_BEN_OK
+			|| dict->type != TG_BEN_DICT)
+		return tg_ngx_refuse(
+				x, TG_REASON_INTERNAL, "the daemon's reply cannot be read");
+	if(x->query ? !answer_query(x, dict) : !secure_reply(x, dict))
+		return false;
+	*out = with_cookie(x, dict);
+	return out->ptr != NULL;
+}
+
+enum tg_ngx_action tg_ngx_reply(
+		struct tg_ngx *x, struct tg_span datagram, struct tg_span *out)
+{
+	size_t n = tg_span_find(datagram, ' ');
+	struct tg_span body;
+
+	if(x->cookie.ptr == NULL || n >= datagram.len
+			|| !tg_span_eq(x->cookie, tg_span_of(datagram.ptr, n)))
+		return TG_NGX_PASS; /* not the reply to what this thread read last */
+	if(x->command == TG_NGX_DELETE)
+		delete_call(x);
+	if(!x->active && !x->query)
+		return TG_NGX_PASS;
+	body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
+	if(!rewrite_reply(x, body, out)) {
+		if(x->call != NULL)
+			tg_ses_call_end(x->call); /* nothing half secured stays open */
+		refuse_request(x, out);
+		return TG_NGX_REPLACE;
+	}
+	if(x->cached) {
+		tg_ngx_cache_put(x->cookie, x->digest, *out);
+		x->cached = false;
+	}
+	return TG_NGX_REPLACE;
+}

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ng/negotiate.h"
+
+#include "session/packet.h"
+
+#include <stdio.h>
+
+bool tg_ngx_refuse(struct tg_ngx *x, enum tg_reason reason, const char *text)
+{
+	if(x->error == NULL) {
+		x->error = text;
+		x->reason = reason;
+	}
+	return false;
+}
+
+static bool parse(struct tg_ngx *x, struct tg_span text, struct tg_sdp *sdp)
+{
+	switch(tg_sdp_parse(text, &x->arena, sdp)) {
+		case TG_SDP_OK:
+			return true;
+		case TG_SDP_NO_MEMORY:
+			return tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+		default:
+			return tg_ngx_refuse(x, TG_REASON_SDP_MALFORMED,
+					"the session description cannot be read");
+	}
+}
+
+static bool no_memory(struct tg_ngx *x)
+{
+	return tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+}
+
+static bool is_proof_line(const struct tg_sdp_line *line)
+{
+	return tg_span_starts(
+			line->text, TG_SPAN("a=" TG_NG_PROOF_ATTRIBUTE ":"));
+}
+
+/* Keys, and proofs that are not ours, never pass through the daemon */
+static bool drop_security_lines(
+		const struct tg_sdp *sdp, struct tg_sdp_edit *edit)
+{
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		if((tg_sdp_is_security_line(&sdp->line[i])
+				   || is_proof_line(&sdp->line[i]))
+				&& !tg_sdp_edit_drop(edit, (uint32_t)i))
+			return false;
+	}
+	return true;
+}
+
+static bool applies(const struct tg_sdp_media *m)
+{
+	return m->port != 0 || m->bundle_only;
+}
+
+bool tg_ngx_wants_feedback(struct tg_ngx *x, struct tg_span text)
+{
+	struct tg_sdp sdp;
+
+	if(tg_sdp_parse(text, &x->arena, &sdp) != TG_SDP_OK)
+		return false;
+	for(size_t i = 0; i < sdp.n_media; i++) {
+		if(sdp.media[i].port != 0 && sdp.media[i].kind != TG_SDP_PROTO_OTHER)
+			return sdp.media[i].feedback;
+	}
+	return false;
+}
+
+/* ---- key exchange of a stream ------------------------------------------- */
+
+static void key_profile(struct tg_ngx *x, const struct tg_ses_leg *leg,
+		struct tg_key_profile *out)
+{
+	const struct tg_ng_profile *p = &leg->profile;
+
+	memset(out, 0, sizeof(*out));
+	memcpy(out->suite, p->suite, sizeof(out->suite));
+	out->dialect = p->dialect;
+	out->mki_octets = p->mki_octets;
+	out->lifetime_log2 = p->lifetime_log2;
+	if(p->dtls_verify_ca && x->host->trust != NULL) {
+		out->trust = x->host->trust(x->host->ctx, p->peer);
+		out->identity[0] = p->identity;
+	}
+}
+
+static bool key_new(struct tg_ngx *x, struct tg_ses_stream *st, enum tg_kx kx)
+{
+	struct tg_key_profile profile;
+
+	key_profile(x, st->leg, &profile);
+	if(kx == TG_KX_DTLS && st->leg->profile.dtls_verify_ca
+			&& profile.trust == NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"no trust store for the peer's DTLS certificate");
+	if(st->key != NULL)
+		tg_ses_stream_close(st);
+	st->key = tg_key_new(kx, &profile, x->host->keying, st);
+	if(st->key == NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"the key exchange is not available on this node");
+	return true;
+}
+
+static bool key_error(struct tg_ngx *x, enum tg_key_rc rc)
+{
+	static const char *const text[TG_KEY_RC_COUNT] = {
+			[TG_KEY_NONE] = "a media line carries no keys",
+			[TG_KEY_NO_SUITE] = "no suite that the profile admits",
+			[TG_KEY_MALFORMED] = "malformed key attributes",
+			[TG_KEY_MISMATCH] = "the answer's keys are not to our offer",
+			[TG_KEY_WEAK] = "key attributes that weaken the media",
+			[TG_KEY_ORDER] = "keys out of order of offer and answer",
+			[TG_KEY_ROOM] = "too many keys",
+			[TG_KEY_NO_MEMORY] = "out of memory",
+			[TG_KEY_INTERNAL] = "the key exchange failed",
+	};
+
+	return tg_ngx_refuse(x, tg_key_rc_reason(rc),
+			(unsigned)rc < TG_KEY_RC_COUNT && text[rc] ? text[rc]
+													   : "internal error");
+}
+
+/* The far end's transport address; true when it differs from before */
+static bool remote_path(
+		const struct tg_sdp_media *m, struct tg_ses_stream *st)
+{
+	struct tg_key_path path = {.port = m->port};
+	bool moved;
+
+	if(!tg_addr_parse(m->address, &path.addr))
+		memset(&path.addr, 0, sizeof(path.addr));
+	moved = st->remote.port != 0
+			&& (path.port != st->remote.port
+					|| !tg_addr_eq(&path.addr, &st->remote.addr));
+	st->remote = path;
+	return moved;
+}
+
+static bool may_fall_to_clear(
+		const struct tg_ses_stream *st, const struct tg_sdp_media *m)
+{
+	return st->leg->profile.level == TG_LEVEL_SUPPORTED
+		   && m->kind == TG_SDP_PROTO_AVP && m->n_crypto == 0
+		   && m->security.n_fingerprints == 0;
+}
+
+static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
+{
+	if(st->rx[TG_KEY_RTP] != NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				"a secured media line would fall to clear");
+	tg_ses_stream_close(st);
+	st->clear = true;
+	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
+		if(st->socket[i] != NULL)
+			atomic_store(&st->socket[i]->mode, TG_SES_PLAIN);
+	}
+	atomic_fetch_add(&tg_ngx_counters.clear, 1);
+	return true;
+}
+
+static bool take_offer(
+		struct tg_ngx *x, struct tg_ses_stream *st, const struct tg_sdp_media *m)
+{
+	const struct tg_ng_profile *p = &st->leg->profile;
+	enum tg_key_rc rc, first = TG_KEY_NONE;
+	struct tg_key_profile profile;
+	enum tg_kx kx = TG_KX_NONE;
+
+	if(m->proto.len >= sizeof(st->proto))
+		return tg_ngx_refuse(
+				x, TG_REASON_SDP_MALFORMED, "transport protocol too long");
+	memcpy(st->proto, m->proto.ptr, m->proto.len);
+	st->proto[m->proto.len] = '\0';
+	st->mux = m->rtcp_mux;
+	key_profile(x, st->leg, &profile);
+	for(int i = 0; i < TG_KX_MAX && kx == TG_KX_NONE; i++) {
+		if(p->key_exchange[i] == TG_KX_NONE)
+			break;
+		rc = tg_key_can_take(p->key_exchange[i], &profile, m);
+		if(rc == TG_KEY_OK)
+			kx = p->key_exchange[i];
+		else if(first == TG_KEY_NONE)
+			first = rc;
+	}
+	if(kx == TG_KX_NONE) {
+		if(may_fall_to_clear(st, m))
+			return fall_to_clear(x, st);
+		return first == TG_KEY_NONE
+					   ? tg_ngx_refuse(x, TG_REASON_MEDIA_CLEAR,
+							   "a media line offers no keys")
+					   : key_error(x, first);
+	}
+	st->clear = false;
+	if((st->key == NULL || tg_key_kx(st->key) != kx) && !key_new(x, st, kx))
+		return false;
+	if(remote_path(m, st)) {
+		st->moved = true;
+		tg_key_peer_moved(st->key);
+	}
+	rc = tg_key_take_offer(st->key, m);
+	return rc == TG_KEY_OK ? true : key_error(x, rc);
+}
+
+/* DTLS: where our ClientHello goes, or where to expect one from */
+static void connect_dtls(struct tg_ses_stream *st)
+{
+	struct tg_key_path rtcp = st->remote;
+
+	if(tg_key_kx(st->key) != TG_KX_DTLS)
+		return;
+	tg_key_set_components(st->key, !st->mux);
+	tg_key_connect(st->key, TG_KEY_RTP, &st->remote, tg_ses_now_ms());
+	if(!st->mux) {
+		rtcp.port++;
+		tg_key_connect(st->key, TG_KEY_RTCP, &rtcp, tg_ses_now_ms());
+	}
+}
+
+static bool start_media(struct tg_ngx *x, struct tg_ses_stream *st)
+{
+	connect_dtls(st);
+	switch(tg_ses_stream_rekey(st)) {
+		case TG_SRTP_OK:
+			return true;
+		case TG_SRTP_UNAPPROVED:
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_SUITE,
+					"the suite is not available on this node");
+		default:
+			return tg_ngx_refuse(
+					x, TG_REASON_INTERNAL, "the SRTP context cannot be made");
+	}
+}
+
+/*
+ * A second far end answers the same offer (forked INVITE): it gets a key
+ * object of its own, and its media takes over; our own keys are the same ones
+ * for both, so the sending context goes on and no keystream is used twice.
+ */
+static bool fork_key(struct tg_ngx *x, struct tg_ses_stream *st)
+{
+	struct tg_key *fork = tg_key_fork(st->key, st);
+
+	if(fork == NULL)
+		return no_memory(x);
+	tg_key_free(st->key);
+	st->key = fork;
+	st->generation = 0;
+	tg_srtp_free(st->rx[TG_KEY_RTP]);
+	tg_srtp_free(st->rx[TG_KEY_RTCP]);
+	st->rx[TG_KEY_RTP] = st->rx[TG_KEY_RTCP] = NULL;
+	return true;
+}
+
+static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_sdp_media *m, bool forked)
+{
+	enum tg_key_rc rc;
+
+	if(st->key == NULL)
+		return st->clear && may_fall_to_clear(st, m)
+					   ? true
+					   : tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+							   "an answer to a media line without our offer");
+	st->mux = m->rtcp_mux;
+	if(may_fall_to_clear(st, m))
+		return fall_to_clear(x, st);
+	if(forked && !fork_key(x, st))
+		return false;
+	if(remote_path(m, st)) {
+		st->moved = true;
+		tg_key_peer_moved(st->key);
+	}
+	rc = tg_key_take_answer(st->key, m);
+	if(rc == TG_KEY_NONE)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_CLEAR,
+				"a media line of the answer carries no keys");
+	if(rc != TG_KEY_OK)
+		return key_error(x, rc);
+	return start_media(x, st);
+}
+
+/* ---- a description that comes in ---------------------------------------- */
+
+static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		unsigned index, const struct tg_sdp_media *m)
+{
+	struct tg_ses_stream *st;
+	bool ok;
+
+	if(!applies(m)) {
+		st = tg_ses_stream_get(leg, index, false);
+		if(st != NULL) {
+			pthread_mutex_lock(&st->lock);
+			tg_ses_stream_close(st);
+			pthread_mutex_unlock(&st->lock);
+		}
+		return true;
+	}
+	if(m->kind == TG_SDP_PROTO_OTHER)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_TYPE,
+				"a media line that SRTP cannot protect");
+	st = tg_ses_stream_get(leg, index, offer);
+	if(st == NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"more media lines than the leg has or may have");
+	pthread_mutex_lock(&st->lock);
+	ok = offer ? take_offer(x, st, m) : take_answer(x, st, m, x->forked);
+	pthread_mutex_unlock(&st->lock);
+	return ok;
+}
+
+bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		struct tg_span text, struct tg_span *out)
+{
+	struct tg_sdp_edit *edit;
+	struct tg_sdp sdp;
+
+	if(!parse(x, text, &sdp))
+		return false;
+	edit = tg_sdp_edit_new(&sdp, &x->arena);
+	if(edit == NULL || !drop_security_lines(&sdp, edit))
+		return no_memory(x);
+	for(size_t i = 0; i < sdp.n_media; i++) {
+		const struct tg_sdp_media *m = &sdp.media[i];
+
+		if(!media_in(x, leg, offer, (unsigned)i, m))
+			return false;
+		if(m->kind != TG_SDP_PROTO_OTHER
+				&& !tg_sdp_edit_replace(edit, m->proto,
+						m->feedback ? TG_SPAN("RTP/AVPF")
+									: TG_SPAN("RTP/AVP")))
+			return no_memory(x);
+	}
+	*out = tg_sdp_edit_apply(edit);
+	return out->ptr != NULL ? true : no_memory(x);
+}
+
+/* ---- sockets ------------------------------------------------------------ */
+
+/* Bound address first; then what an advertised address stands for; at last
+ * the port alone, when it names one socket only (media-address of a script) */
+static struct tg_ses_socket *find_socket(
+		struct tg_ngx *x, const struct tg_addr *addr, uint16_t port)
+{
+	struct tg_ses_socket *s;
+	struct tg_addr bound;
+
+	if(port == 0)
+		return NULL;
+	s = tg_ses_call_socket(x->call, addr, port);
+	if(s == NULL && x->host->advertised != NULL
+			&& x->host->advertised(x->host->ctx, addr, &bound))
+		s = tg_ses_call_socket(x->call, &bound, port);
+	return s != NULL ? s : tg_ses_call_socket_by_port(x->call, port);
+}
+
+/* "a=candidate:F C UDP P ADDRESS PORT typ ...", RFC 8839 section 5.1 */
+static bool candidate(const struct tg_sdp_line *line, struct tg_addr *addr,
+		uint16_t *port, enum tg_key_component *component)
+{
+	struct tg_span rest = line->text, field[6];
+	uint64_t v;
+
+	if(!tg_span_starts(rest, TG_SPAN("a=candidate:")))
+		return false;
+	for(int i = 0; i < 6; i++)
+		field[i] = tg_span_cut(&rest, ' ');
+	if(!tg_addr_parse(field[4], addr)
+			|| !tg_span_u64(field[5], UINT16_MAX, &v))
+		return false;
+	*port = (uint16_t)v;
+	*component = tg_span_eq(field[1], TG_SPAN("2")) ? TG_KEY_RTCP : TG_KEY_RTP;
+	return true;
+}
+
+static uint16_t rtcp_port(const struct tg_sdp_media *m)
+{
+	if(m->rtcp_port != 0)
+		return m->rtcp_port;
+	return m->port < UINT16_MAX ? (uint16_t)(m->port + 1) : 0;
+}
+
+static bool attach(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_addr *addr, uint16_t port,
+		enum tg_key_component component, bool must)
+{
+	struct tg_ses_socket *s = find_socket(x, addr, port);
+
+	if(s == NULL)
+		return must ? tg_ngx_refuse(x, TG_REASON_INTERNAL,
+							  "a secured port that belongs to no one socket")
+					: true;
+	if(!tg_ses_stream_attach(st, s, component))
+		return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+				"one socket for two media lines (BUNDLE) cannot be secured");
+	return true;
+}
+
+static bool attach_all(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m)
+{
+	enum tg_key_component component;
+	struct tg_addr addr;
+	uint16_t port;
+
+	for(uint32_t i = m->first_line; i < m->first_line + m->n_lines; i++) {
+		if(candidate(&sdp->line[i], &addr, &port, &component)
+				&& !attach(x, st, &addr, port, component, false))
+			return false;
+	}
+	if(!tg_addr_parse(m->address, &addr))
+		return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+				"the daemon's description names no address");
+	if(!attach(x, st, &addr, m->port, TG_KEY_RTP, true))
+		return false;
+	if(rtcp_port(m) != m->port
+			&& !attach(x, st, &addr, rtcp_port(m), TG_KEY_RTCP, false))
+		return false;
+	pthread_mutex_lock(&st->lock);
+	if(st->local.port != 0
+			&& (st->local.port != m->port
+					|| !tg_addr_eq(&st->local.addr, &addr)))
+		st->moved = true;
+	st->local.addr = addr;
+	st->local.port = m->port;
+	pthread_mutex_unlock(&st->lock);
+	return true;
+}
+
+static void pass_plain(
+		struct tg_ngx *x, const struct tg_addr *addr, uint16_t port)
+{
+	struct tg_ses_socket *s = find_socket(x, addr, port);
+
+	if(s != NULL && atomic_load(&s->stream) == NULL)
+		atomic_store(&s->mode, TG_SES_PLAIN);
+}
+
+bool tg_ngx_plain_out(
+		struct tg_ngx *x, struct tg_span text, struct tg_span *out)
+{
+	enum tg_key_component component;
+	struct tg_sdp_edit *edit;
+	struct tg_addr addr;
+	struct tg_sdp sdp;
+	uint16_t port;
+
+	if(!parse(x, text, &sdp))
+		return false;
+	edit = tg_sdp_edit_new(&sdp, &x->arena);
+	if(edit == NULL)
+		return no_memory(x);
+	for(size_t i = 0; i < sdp.n_lines; i++) {
+		if(candidate(&sdp.line[i], &addr, &port, &component))
+			pass_plain(x, &addr, port);
+		if(is_proof_line(&sdp.line[i])
+				&& !tg_sdp_edit_drop(edit, (uint32_t)i))
+			return no_memory(x);
+	}
+	for(size_t i = 0; i < sdp.n_media; i++) {
+		const struct tg_sdp_media *m = &sdp.media[i];
+
+		if(m->port == 0 || !tg_addr_parse(m->address, &addr))
+			continue;
+		pass_plain(x, &addr, m->port);
+		pass_plain(x, &addr, rtcp_port(m));
+	}
+	*out = tg_sdp_edit_apply(edit);
+	return out->ptr != NULL ? true : no_memory(x);
+}
+
+/* ---- a description that goes out ---------------------------------------- */
+
+static struct tg_span protocol(
+		const struct tg_ses_stream *st, const struct tg_sdp_media *m, bool offer)
+{
+	const struct tg_ng_profile *p = &st->leg->profile;
+	bool dtls = st->key != NULL && tg_key_kx(st->key) == TG_KX_DTLS;
+
+	/* an answer repeats the offer's protocol (RFC 3264 section 6), but the
+	 * Microsoft dialect accepts an optional offer as RTP/SAVP */
+	if(!offer
+			&& (st->clear || p->dialect != TG_DIALECT_MS_SDPEXT
+					|| tg_span_starts(tg_span_cstr(st->proto), TG_SPAN("UDP/"))
+					|| tg_span_starts(
+							tg_span_cstr(st->proto), TG_SPAN("RTP/SAVP"))))
+		return tg_span_cstr(st->proto);
+	if(offer && p->level == TG_LEVEL_SUPPORTED)
+		return m->feedback ? TG_SPAN("RTP/AVPF") : TG_SPAN("RTP/AVP");
+	if(dtls)
+		return m->feedback ? TG_SPAN("UDP/TLS/RTP/SAVPF")
+						   : TG_SPAN("UDP/TLS/RTP/SAVP");
+	return m->feedback ? TG_SPAN("RTP/SAVPF") : TG_SPAN("RTP/SAVP");
+}
+
+static bool make_lines(struct tg_ngx *x, struct tg_ses_stream *st, bool offer,
+		struct tg_key_lines *lines)
+{
+	enum tg_key_rc rc;
+
+	lines->n = 0;
+	if(offer) {
+		if(st->key == NULL
+				&& !key_new(x, st, st->leg->profile.key_exchange[0]))
+			return false;
+		st->clear = false;
+		rc = tg_key_offer(st->key, st->moved, lines);
+	} else {
+		if(st->clear)
+			return true;
+		if(st->key == NULL)
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+					"an answer to a media line that was not offered");
+		rc = tg_key_answer(st->key, st->moved, lines);
+	}
+	if(rc != TG_KEY_OK)
+		return key_error(x, rc);
+	st->moved = false;
+	return offer ? true : start_media(x, st);
+}
+
+static bool add_lines(struct tg_ngx *x, struct tg_sdp_edit *edit,
+		const struct tg_sdp_media *m, const struct tg_key_lines *lines)
+{
+	uint32_t last = m->first_line + m->n_lines - 1;
+
+	for(size_t i = 0; i < lines->n; i++) {
+		struct tg_span line = tg_arena_dup(&x->arena,
+				tg_span_of(lines->line[i].text, lines->line[i].len));
+
+		if(line.ptr == NULL || !tg_sdp_edit_add_after(edit, last, line))
+			return no_memory(x);
+	}
+	return true;
+}
+
+static bool media_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		const struct tg_sdp *sdp, unsigned index, struct tg_sdp_edit *edit)
+{
+	const struct tg_sdp_media *m = &sdp->media[index];
+	struct tg_key_lines lines;
+	struct tg_ses_stream *st;
+	struct tg_span proto;
+	bool ok;
+
+	if(m->kind == TG_SDP_PROTO_OTHER)
+		return m->port == 0 ? true
+							: tg_ngx_refuse(x, TG_REASON_MEDIA_TYPE,
+									"a media line that SRTP cannot protect");
+	st = tg_ses_stream_get(leg, index, offer);
+	if(!applies(m)) {
+		/* a rejected line keeps the protocol of the offer */
+		return st == NULL || st->proto[0] == '\0' || offer
+				|| tg_sdp_edit_replace(
+						edit, m->proto, tg_span_cstr(st->proto));
+	}
+	if(st == NULL)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"more media lines than the leg has or may have");
+	if(!attach_all(x, st, sdp, m))
+		return false;
+	pthread_mutex_lock(&st->lock);
+	if(!offer && !m->rtcp_mux)
+		st->mux = false;
+	ok = make_lines(x, st, offer, &lines);
+	proto = protocol(st, m, offer);
+	pthread_mutex_unlock(&st->lock);
+	ok = ok && add_lines(x, edit, m, &lines)
+		 && (tg_sdp_edit_replace(edit, m->proto, proto) || no_memory(x));
+	tg_key_lines_wipe(&lines);
+	return ok;
+}
+
+bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		struct tg_span text, struct tg_span *out)
+{
+	struct tg_sdp_edit *edit;
+	struct tg_sdp sdp;
+
+	if(!parse(x, text, &sdp))
+		return false;
+	edit = tg_sdp_edit_new(&sdp, &x->arena);
+	if(edit == NULL || !drop_security_lines(&sdp, edit))
+		return no_memory(x);
+	for(size_t i = 0; i < sdp.n_media; i++) {
+		if(!media_out(x, leg, offer, &sdp, (unsigned)i, edit))
+			return false;
+	}
+	*out = tg_sdp_edit_apply(edit);
+	return out->ptr != NULL ? true : no_memory(x);
+}
+
+/* ---- proof -------------------------------------------------------------- */
+
+static bool fell_to_clear(const struct tg_ses_leg *leg)
+{
+	if(leg == NULL)
+		return false;
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		if(leg->stream[i] != NULL && leg->stream[i]->clear)
+			return true;
+	}
+	return false;
+}
+
+bool tg_ngx_prove(struct tg_ngx *x, struct tg_span text, struct tg_span *out)
+{
+	struct tg_sdp_edit *edit;
+	struct tg_span value, line;
+	struct tg_sdp sdp;
+	uint32_t last;
+	char *p;
+
+	*out = text;
+	if(fell_to_clear(x->in) || fell_to_clear(x->out))
+		return true;
+	if(!parse(x, text, &sdp))
+		return false;
+	if(tg_ng_proof_encode(x->profile.leg, x->call_id, x->profile.expires,
+			   x->host->secret, &x->arena, &value)
+			!= TG_NG_OK)
+		return no_memory(x);
+	line.len = sizeof("a=" TG_NG_PROOF_ATTRIBUTE ":") - 1 + value.len;
+	p = tg_arena_get(&x->arena, line.len + 1);
+	edit = tg_sdp_edit_new(&sdp, &x->arena);
+	if(p == NULL || edit == NULL)
+		return no_memory(x);
+	snprintf(p, line.len + 1, "a=" TG_NG_PROOF_ATTRIBUTE ":%.*s",
+			TG_SPAN_FMT(value));
+	line.ptr = p;
+	last = sdp.n_media != 0 ? sdp.media[0].first_line : (uint32_t)sdp.n_lines;
+	if(last == 0 || !tg_sdp_edit_add_after(edit, last - 1, line))
+		return no_memory(x);
+	*out = tg_sdp_edit_apply(edit);
+	return out->ptr != NULL ? true : no_memory(x);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "session/packet.h"
+
+#include <time.h>
+
+#define STUN_HEADER_OCTETS 20
+
+static atomic_uint_fast64_t held[2];
+
+uint64_t tg_ses_held_drops(int dir)
+{
+	return atomic_load_explicit(&held[dir], memory_order_relaxed);
+}
+
+uint64_t tg_ses_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* RFC 8489 section 5: magic cookie, and a length that fits */
+static bool is_stun(const uint8_t *p, size_t octets)
+{
+	static const uint8_t cookie[4] = {0x21, 0x12, 0xa4, 0x42};
+
+	return octets >= STUN_HEADER_OCTETS && memcmp(p + 4, cookie, 4) == 0
+		   && (size_t)(p[2] << 8 | p[3]) == octets - STUN_HEADER_OCTETS;
+}
+
+static enum tg_ses_verdict dropped(
+		struct tg_ses_stream *st, int dir, enum tg_ses_drop why)
+{
+	st->drop[dir][why]++;
+	return TG_SES_DROP;
+}
+
+void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why)
+{
+	struct tg_ses_stream *st = atomic_load(&s->stream);
+
+	if(st == NULL || why == TG_SES_DROP_HELD) {
+		atomic_fetch_add_explicit(&held[dir], 1, memory_order_relaxed);
+		return;
+	}
+	pthread_mutex_lock(&st->lock);
+	st->drop[dir][why]++;
+	pthread_mutex_unlock(&st->lock);
+}
+
+/* RTP and RTCP share contexts unless RTCP has an association of its own */
+static struct tg_srtp *context(
+		struct tg_srtp *const ctx[2], const struct tg_ses_stream *st,
+		int component)
+{
+	return ctx[st->separate && component == TG_KEY_RTCP ? 1 : 0];
+}
+
+static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
+		const struct tg_key_path *from, uint8_t *packet, size_t *octets)
+{
+	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
+	struct tg_srtp *rx;
+
+	switch(kind) {
+		case TG_SRTP_KIND_STUN:
+			if(!is_stun(packet, *octets))
+				return dropped(st, 0, TG_SES_DROP_KIND);
+			st->stun[0]++;
+			return TG_SES_PASS;
+		case TG_SRTP_KIND_DTLS:
+			st->dtls++;
+			if(st->key == NULL || tg_key_kx(st->key) != TG_KX_DTLS)
+				return dropped(st, 0, TG_SES_DROP_KIND);
+			tg_key_datagram(st->key, (enum tg_key_component)component, from,
+					packet, *octets, tg_ses_now_ms());
+			(void)!tg_ses_stream_rekey(st);
+			return TG_SES_DROP; /* consumed */
+		case TG_SRTP_KIND_RTP:
+		case TG_SRTP_KIND_RTCP:
+			break;
+		default:
+			return dropped(st, 0, TG_SES_DROP_KIND);
+	}
+	rx = context(st->rx, st, component);
+	if(rx == NULL)
+		return dropped(st, 0, TG_SES_DROP_NO_KEY);
+	if(tg_srtp_unprotect(rx, kind, packet, octets) != TG_SRTP_OK)
+		return dropped(st, 0, TG_SES_DROP_SRTP);
+	return TG_SES_PASS;
+}
+
+static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
+		uint8_t *packet, size_t *octets, size_t capacity)
+{
+	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
+	struct tg_srtp *tx;
+
+	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets)) {
+		st->stun[1]++;
+		return TG_SES_PASS;
+	}
+	if(kind != TG_SRTP_KIND_RTP && kind != TG_SRTP_KIND_RTCP)
+		return dropped(st, 1, TG_SES_DROP_KIND);
+	tx = context(st->tx, st, component);
+	if(tx == NULL)
+		return dropped(st, 1, TG_SES_DROP_NO_KEY);
+	if(tg_srtp_protect(tx, kind, packet, octets, capacity) != TG_SRTP_OK)
+		return dropped(st, 1, TG_SES_DROP_SRTP);
+	return TG_SES_PASS;
+}
+
+/* The stream to work on, locked; NULL: *verdict says what to do */
+static struct tg_ses_stream *enter(
+		struct tg_ses_socket *s, int dir, enum tg_ses_verdict *verdict)
+{
+	struct tg_ses_stream *st;
+
+	switch(atomic_load_explicit(&s->mode, memory_order_acquire)) {
+		case TG_SES_PLAIN:
+			*verdict = TG_SES_AS_IS;
+			return NULL;
+		case TG_SES_SECURED:
+			st = atomic_load_explicit(&s->stream, memory_order_acquire);
+			if(st == NULL)
+				break;
+			pthread_mutex_lock(&st->lock);
+			return st;
+		default:
+			break;
+	}
+	tg_ses_packet_lost(s, dir, TG_SES_DROP_HELD);
+	*verdict = TG_SES_DROP;
+	return NULL;
+}
+
+enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
+		const struct tg_key_path *from, uint8_t *packet, size_t *octets)
+{
+	enum tg_ses_verdict v;
+	struct tg_ses_stream *st = enter(s, 0, &v);
+
+	if(st == NULL)
+		return v;
+	v = in_locked(st, atomic_load(&s->component), from, packet, octets);
+	pthread_mutex_unlock(&st->lock);
+	return v;
+}
+
+enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
+		size_t *octets, size_t capacity)
+{
+	enum tg_ses_verdict v;
+	struct tg_ses_stream *st = enter(s, 1, &v);
+
+	if(st == NULL)
+		return v;
+	v = out_locked(st, atomic_load(&s->component), packet, octets, capacity);
+	pthread_mutex_unlock(&st->lock);
+	return v;
+}
+
+void tg_ses_packet_prefetch(const struct tg_ses_socket *s)
+{
+	struct tg_ses_stream *st = atomic_load_explicit(
+			&((struct tg_ses_socket *)(uintptr_t)s)->stream,
+			memory_order_relaxed);
+
+	if(st != NULL)
+		__builtin_prefetch(st, 1, 3);
+}

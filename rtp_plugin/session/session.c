@@ -1,0 +1,403 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Calls, legs and streams. See session.h for who locks and who owns what.
+ */
+#include "session/session.h"
+
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define BUCKETS 4096 /* power of two */
+
+static struct tg_ses_call *bucket[BUCKETS];
+static size_t n_calls;
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t hash_key[16];
+
+bool tg_ses_calls_init(void)
+{
+	return RAND_bytes(hash_key, sizeof(hash_key)) == 1;
+}
+
+/* Keyed: nobody outside can choose call-ids that collide */
+uint64_t tg_ses_hash(struct tg_span call_id)
+{
+	uint8_t text[sizeof(hash_key) + SHA256_DIGEST_LENGTH];
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	uint64_t v;
+
+	memcpy(text, hash_key, sizeof(hash_key));
+	SHA256((const uint8_t *)call_id.ptr, call_id.len,
+			text + sizeof(hash_key));
+	SHA256(text, sizeof(text), digest);
+	memcpy(&v, digest, sizeof(v));
+	return v != 0 ? v : 1;
+}
+
+/* ---- calls -------------------------------------------------------------- */
+
+static struct tg_ses_call *call_new(struct tg_span call_id, uint64_t hash)
+{
+	struct tg_ses_call *c = calloc(1, sizeof(*c));
+
+	if(c == NULL)
+		return NULL;
+	c->call_id = malloc(call_id.len + 1);
+	if(c->call_id == NULL) {
+		free(c);
+		return NULL;
+	}
+	if(call_id.len != 0)
+		memcpy(c->call_id, call_id.ptr, call_id.len);
+	c->call_id[call_id.len] = '\0';
+	c->call_id_len = call_id.len;
+	c->hash = hash;
+	c->made_sec = (uint64_t)time(NULL);
+	pthread_mutex_init(&c->lock, NULL);
+	atomic_init(&c->refs, 1);
+	return c;
+}
+
+struct tg_ses_call *tg_ses_call_get(struct tg_span call_id, bool make)
+{
+	uint64_t hash = tg_ses_hash(call_id);
+	struct tg_ses_call **head = &bucket[hash & (BUCKETS - 1)];
+	struct tg_ses_call *c;
+
+	pthread_mutex_lock(&table_lock);
+	for(c = *head; c != NULL; c = c->next) {
+		if(tg_span_eq(call_id, tg_span_of(c->call_id, c->call_id_len)))
+			break;
+	}
+	if(c == NULL && make) {
+		c = call_new(call_id, hash);
+		if(c != NULL) {
+			c->next = *head;
+			*head = c;
+			n_calls++;
+		}
+	}
+	if(c != NULL)
+		tg_ses_call_ref(c);
+	pthread_mutex_unlock(&table_lock);
+	return c;
+}
+
+void tg_ses_call_ref(struct tg_ses_call *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+}
+
+static void stream_free(struct tg_ses_stream *st)
+{
+	if(st == NULL)
+		return;
+	tg_ses_stream_close(st);
+	pthread_mutex_destroy(&st->lock);
+	free(st);
+}
+
+void tg_ses_call_put(struct tg_ses_call *c)
+{
+	struct tg_ses_leg *leg, *next;
+
+	if(c == NULL
+			|| atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel)
+					   != 1)
+		return;
+	for(leg = c->leg; leg != NULL; leg = next) {
+		next = leg->next;
+		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++)
+			stream_free(leg->stream[i]);
+		free(leg);
+	}
+	pthread_mutex_destroy(&c->lock);
+	free(c->call_id);
+	free(c);
+}
+
+/* True: it was in the table; the table's reference is the caller's now */
+static bool take_out(struct tg_ses_call *c)
+{
+	struct tg_ses_call **p = &bucket[c->hash & (BUCKETS - 1)];
+	bool found;
+
+	pthread_mutex_lock(&table_lock);
+	while(*p != NULL && *p != c)
+		p = &(*p)->next;
+	found = *p == c;
+	if(found) {
+		*p = c->next;
+		n_calls--;
+	}
+	pthread_mutex_unlock(&table_lock);
+	return found;
+}
+
+void tg_ses_call_end(struct tg_ses_call *c)
+{
+	bool listed = take_out(c);
+
+	pthread_mutex_lock(&c->lock);
+	c->dead = true;
+	for(struct tg_ses_socket *s = c->socket; s != NULL; s = s->next)
+		atomic_store(&s->mode, TG_SES_HELD);
+	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next)
+		tg_ses_leg_close(leg);
+	pthread_mutex_unlock(&c->lock);
+	if(listed)
+		tg_ses_call_put(c);
+}
+
+void tg_ses_call_end_if_idle(struct tg_ses_call *c)
+{
+	bool idle;
+
+	pthread_mutex_lock(&c->lock);
+	idle = c->n_sockets == 0 && c->busy == 0 && !c->dead;
+	pthread_mutex_unlock(&c->lock);
+	if(idle)
+		tg_ses_call_end(c);
+}
+
+bool tg_ses_call_begin(struct tg_ses_call *c)
+{
+	bool ok;
+
+	pthread_mutex_lock(&c->lock);
+	ok = !c->dead;
+	if(ok)
+		c->busy++;
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+void tg_ses_call_done(struct tg_ses_call *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->busy--;
+	pthread_mutex_unlock(&c->lock);
+	tg_ses_call_end_if_idle(c);
+}
+
+void tg_ses_calls_each(
+		bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx)
+{
+	bool more = true;
+
+	pthread_mutex_lock(&table_lock);
+	for(size_t i = 0; i < BUCKETS && more; i++) {
+		for(struct tg_ses_call *c = bucket[i]; c != NULL && more;
+				c = c->next) {
+			pthread_mutex_lock(&c->lock);
+			more = fn(ctx, c);
+			pthread_mutex_unlock(&c->lock);
+		}
+	}
+	pthread_mutex_unlock(&table_lock);
+}
+
+size_t tg_ses_calls_count(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&table_lock);
+	n = n_calls;
+	pthread_mutex_unlock(&table_lock);
+	return n;
+}
+
+/* ---- legs --------------------------------------------------------------- */
+
+struct tg_ses_leg *tg_ses_leg_find(
+		struct tg_ses_call *c, struct tg_span tag, struct tg_span branch)
+{
+	struct tg_ses_leg *leg;
+
+	if(tag.len != 0) {
+		for(leg = c->leg; leg != NULL; leg = leg->next) {
+			if(tg_span_eq(tag, tg_span_cstr(leg->tag)))
+				return leg;
+		}
+	}
+	/* not answered yet: by branch, or the one without */
+	for(leg = c->leg; leg != NULL; leg = leg->next) {
+		if(leg->tag[0] == '\0'
+				&& tg_span_eq(branch, tg_span_cstr(leg->branch)))
+			return leg;
+	}
+	return NULL;
+}
+
+static bool copy_name(char *out, size_t octets, struct tg_span s)
+{
+	if(s.len >= octets || memchr(s.ptr ? s.ptr : "", '\0', s.len) != NULL)
+		return false;
+	if(s.len != 0)
+		memcpy(out, s.ptr, s.len);
+	out[s.len] = '\0';
+	return true;
+}
+
+bool tg_ses_leg_set_tag(struct tg_ses_leg *leg, struct tg_span tag)
+{
+	return copy_name(leg->tag, sizeof(leg->tag), tag);
+}
+
+bool tg_ses_leg_set_profile(
+		struct tg_ses_leg *leg, const struct tg_ng_profile *profile)
+{
+	if(!copy_name(leg->peer, sizeof(leg->peer), profile->peer)
+			|| !copy_name(leg->identity, sizeof(leg->identity),
+					profile->identity))
+		return false;
+	leg->profile = *profile;
+	leg->profile.peer = tg_span_cstr(leg->peer);
+	leg->profile.identity = tg_span_cstr(leg->identity);
+	return true;
+}
+
+struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
+		struct tg_span branch, const struct tg_ng_profile *profile)
+{
+	struct tg_ses_leg *leg;
+
+	if(c->n_legs >= TG_SES_LEGS_MAX)
+		return NULL;
+	leg = calloc(1, sizeof(*leg));
+	if(leg == NULL)
+		return NULL;
+	if(!tg_ses_leg_set_tag(leg, tag)
+			|| !copy_name(leg->branch, sizeof(leg->branch), branch)
+			|| !tg_ses_leg_set_profile(leg, profile)) {
+		free(leg);
+		return NULL;
+	}
+	leg->call = c;
+	leg->next = c->leg;
+	c->leg = leg;
+	c->n_legs++;
+	return leg;
+}
+
+void tg_ses_leg_close(struct tg_ses_leg *leg)
+{
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		struct tg_ses_stream *st = leg->stream[i];
+
+		if(st == NULL)
+			continue;
+		pthread_mutex_lock(&st->lock);
+		for(int j = 0; j < TG_KEY_COMPONENTS; j++) {
+			if(st->socket[j] != NULL)
+				atomic_store(&st->socket[j]->mode, TG_SES_HELD);
+		}
+		tg_ses_stream_close(st);
+		pthread_mutex_unlock(&st->lock);
+	}
+}
+
+/* ---- streams ------------------------------------------------------------ */
+
+struct tg_ses_stream *tg_ses_stream_get(
+		struct tg_ses_leg *leg, unsigned index, bool make)
+{
+	struct tg_ses_stream *st;
+
+	if(index >= TG_SES_STREAMS_MAX)
+		return NULL;
+	if(leg->stream[index] != NULL || !make)
+		return leg->stream[index];
+	st = calloc(1, sizeof(*st));
+	if(st == NULL)
+		return NULL;
+	pthread_mutex_init(&st->lock, NULL);
+	st->leg = leg;
+	st->index = index;
+	leg->stream[index] = st;
+	return st;
+}
+
+bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,
+		enum tg_key_component component)
+{
+	struct tg_ses_stream *other = atomic_load(&s->stream);
+
+	if(other != NULL && other != st)
+		return false;
+	pthread_mutex_lock(&st->lock);
+	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
+		if(st->socket[i] == s && i != (int)component)
+			st->socket[i] = NULL;
+	}
+	if(st->socket[component] != NULL && st->socket[component] != s)
+		atomic_store(&st->socket[component]->mode, TG_SES_HELD);
+	st->socket[component] = s;
+	atomic_store(&s->component, (int)component);
+	atomic_store(&s->stream, st);
+	atomic_store(&s->mode, st->clear ? TG_SES_PLAIN : TG_SES_SECURED);
+	pthread_mutex_unlock(&st->lock);
+	return true;
+}
+
+static enum tg_srtp_rc renew(const struct tg_ng_profile *p,
+		enum tg_srtp_dir dir, const struct tg_srtp_keys *keys,
+		struct tg_srtp **ctx)
+{
+	struct tg_srtp_config config = {
+			.dir = dir, .replay_window = p->replay_window};
+
+	if(keys == NULL) {
+		tg_srtp_free(*ctx);
+		*ctx = NULL;
+		return TG_SRTP_OK;
+	}
+	if(*ctx != NULL)
+		return tg_srtp_set_keys(*ctx, keys);
+	return tg_srtp_new(&config, keys, ctx);
+}
+
+enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
+{
+	const struct tg_ng_profile *p = &st->leg->profile;
+	enum tg_srtp_rc rc = TG_SRTP_OK;
+	uint32_t generation;
+
+	if(st->key == NULL)
+		return TG_SRTP_NO_KEY;
+	generation = tg_key_generation(st->key);
+	if(generation == st->generation)
+		return TG_SRTP_OK;
+	st->separate = tg_key_kx(st->key) == TG_KX_DTLS && !st->mux;
+	for(int i = 0; i < (st->separate ? 2 : 1) && rc == TG_SRTP_OK; i++) {
+		rc = renew(p, TG_SRTP_RX,
+				tg_key_material(st->key, (enum tg_key_component)i, TG_SRTP_RX),
+				&st->rx[i]);
+		if(rc == TG_SRTP_OK)
+			rc = renew(p, TG_SRTP_TX,
+					tg_key_material(
+							st->key, (enum tg_key_component)i, TG_SRTP_TX),
+					&st->tx[i]);
+	}
+	if(rc == TG_SRTP_OK)
+		st->generation = generation;
+	else
+		tg_ses_stream_close(st);
+	return rc;
+}
+
+void tg_ses_stream_close(struct tg_ses_stream *st)
+{
+	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
+		tg_srtp_free(st->rx[i]);
+		tg_srtp_free(st->tx[i]);
+		st->rx[i] = st->tx[i] = NULL;
+	}
+	tg_key_free(st->key);
+	st->key = NULL;
+	st->generation = 0;
+	st->clear = false;
+}

@@ -1,0 +1,208 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the plugin remembers about secured calls. ng/ builds it up while an
+ * offer or an answer passes; the packet path (packet.h) looks it up by socket.
+ *
+ *	call (call-id) --- leg (one side, by tag) --- stream (one m= line)
+ *	   |                                             |  keys, SRTP contexts
+ *	   +--- socket (fd, one of RTP and RTCP) --------+
+ *
+ * A socket that the daemon binds while it works on a call with our token is
+ * HELD: nothing passes in either direction. It becomes SECURED when a
+ * description that leaves toward the secured side names its address and port,
+ * PLAIN when one toward the other side does. Sockets that no description
+ * names stay held until they are closed. So the mapping never rests on the
+ * order in which the daemon binds, nor on a port alone.
+ *
+ * Lifetime: a call is counted. The table, each socket and each exchange in
+ * flight hold a reference; legs and streams live as long as their call. A
+ * socket is counted too: the slot of its fd holds one reference and each
+ * thread inside a system call on it another, so close() by one thread never
+ * pulls it from under the others. Memory of sockets is never given back to
+ * the system, which makes the lookup safe without a lock.
+ *
+ * Locks, always in this order: table, call, stream. The packet path takes the
+ * stream's alone.
+ */
+#ifndef TG_SESSION_SESSION_H
+#define TG_SESSION_SESSION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/addr.h"
+#include "keying/keying.h"
+#include "ng/profile.h"
+#include "srtp/srtp.h"
+
+/* ---- sockets ------------------------------------------------------------ */
+
+enum tg_ses_mode {
+	TG_SES_HELD = 0, /* everything is dropped, both ways */
+	TG_SES_PLAIN,	 /* not secured by us */
+	TG_SES_SECURED	 /* STUN and what the stream's keys let through */
+};
+
+struct tg_ses_call;
+struct tg_ses_leg;
+struct tg_ses_stream;
+
+struct tg_ses_socket {
+	atomic_uint refs; /* 0: on the free list */
+	atomic_int fd;
+	atomic_int mode; /* enum tg_ses_mode */
+	_Atomic(struct tg_ses_stream *) stream; /* while SECURED */
+	atomic_int component;			/* enum tg_key_component */
+	struct tg_addr addr; /* bound to; the wildcard is all zero octets */
+	uint16_t port;
+	uint64_t call_hash;	   /* of the call-id it was bound for; 0 none */
+	struct tg_ses_call *call;  /* counted; NULL for sockets of plain calls */
+	struct tg_ses_socket *next; /* in its call, or on the free list */
+};
+
+/* Room for fds 0..n-1; false when memory is out. Once, before any other */
+bool tg_ses_sockets_init(size_t n);
+
+/* A counted reference or NULL: not a media socket. Lock-free */
+struct tg_ses_socket *tg_ses_socket_get(int fd);
+void tg_ses_socket_put(struct tg_ses_socket *s);
+
+/*
+ * The daemon has bound fd. call NULL: a plain call, the socket passes
+ * everything but is remembered, so that a later offer may secure it. False:
+ * out of memory or fd beyond the table; the bind must then fail.
+ */
+bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
+		struct tg_ses_call *call, uint64_t call_hash);
+/* Before the real close: the next socket with this number is another one */
+void tg_ses_socket_closed(int fd);
+
+/* ---- streams ------------------------------------------------------------ */
+
+enum tg_ses_drop { /* why a packet of a held or secured socket went nowhere */
+	TG_SES_DROP_HELD = 0, /* before a description named the socket */
+	TG_SES_DROP_NO_KEY,   /* no keys yet, or no longer */
+	TG_SES_DROP_KIND,     /* neither RTP, RTCP, STUN nor DTLS */
+	TG_SES_DROP_SRTP,     /* refused by the SRTP layer: see its counters */
+	TG_SES_DROP_SIZE,     /* truncated or too long */
+	TG_SES_DROP_COUNT
+};
+extern const char *const tg_ses_drop_name[TG_SES_DROP_COUNT];
+
+struct tg_ses_stream {
+	pthread_mutex_t lock;
+	struct tg_ses_leg *leg;
+	unsigned index; /* of the m= line */
+	bool clear;	/* a supported leg that fell to clear: mode PLAIN */
+	bool mux;	/* RTP and RTCP on one port, as far as is known */
+	struct tg_key *key;
+	struct tg_srtp *rx[TG_KEY_COMPONENTS]; /* [RTCP] only when it has keys */
+	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
+	uint32_t generation; /* of the key material in rx and tx */
+	bool separate;	     /* RTCP has contexts of its own */
+	struct tg_ses_socket *socket[TG_KEY_COMPONENTS]; /* borrowed from call */
+	struct tg_key_path local;  /* as our last description said */
+	struct tg_key_path remote; /* as the far end's last description said */
+	bool moved; /* local or remote changed since local keys were made */
+	char proto[32]; /* of the far end's last offer: the answer repeats it */
+	enum tg_reason failed; /* DTLS: why */
+	uint64_t drop[2][TG_SES_DROP_COUNT]; /* [rx, tx] */
+	uint64_t stun[2];
+	uint64_t dtls;
+};
+
+/* ---- legs and calls ----------------------------------------------------- */
+
+#define TG_SES_STREAMS_MAX 8
+#define TG_SES_LEGS_MAX 8
+#define TG_SES_TAG_OCTETS_MAX 255
+#define TG_SES_PEER_OCTETS_MAX 63
+
+struct tg_ses_leg {
+	struct tg_ses_call *call;
+	struct tg_ses_leg *next;
+	char tag[TG_SES_TAG_OCTETS_MAX + 1];	/* "": not answered yet */
+	char branch[TG_SES_TAG_OCTETS_MAX + 1]; /* via-branch; "" none */
+	char peer[TG_SES_PEER_OCTETS_MAX + 1];
+	char identity[256];
+	struct tg_ng_profile profile; /* spans point into this struct */
+	struct tg_ses_stream *stream[TG_SES_STREAMS_MAX];
+};
+
+struct tg_ses_call {
+	atomic_uint refs;
+	pthread_mutex_t lock;
+	bool dead; /* deleted: keys are gone, sockets stay held */
+	unsigned busy; /* exchanges in flight */
+	char *call_id;
+	size_t call_id_len;
+	uint64_t hash;
+	uint64_t made_sec; /* UNIX */
+	struct tg_ses_leg *leg;
+	unsigned n_legs;
+	struct tg_ses_socket *socket; /* all that are open */
+	unsigned n_sockets;
+	struct tg_ses_call *next; /* in its bucket */
+};
+
+/* The process-wide table; also makes the random key of the hash */
+bool tg_ses_calls_init(void);
+uint64_t tg_ses_hash(struct tg_span call_id);
+/* Counted, or NULL. make: a new one when there is none */
+struct tg_ses_call *tg_ses_call_get(struct tg_span call_id, bool make);
+void tg_ses_call_ref(struct tg_ses_call *c);
+void tg_ses_call_put(struct tg_ses_call *c); /* NULL is fine */
+/*
+ * Ends a call: its keys are wiped at once, its sockets drop everything until
+ * the daemon closes them, and its call-id is free again.
+ */
+void tg_ses_call_end(struct tg_ses_call *c);
+/* Ends it when it has no socket left and no exchange is in flight */
+void tg_ses_call_end_if_idle(struct tg_ses_call *c);
+/* Around an exchange; ended: see above. False: the call is dead */
+bool tg_ses_call_begin(struct tg_ses_call *c);
+void tg_ses_call_done(struct tg_ses_call *c);
+
+/* For the status: fn is called with the call locked; false stops */
+void tg_ses_calls_each(
+		bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx);
+size_t tg_ses_calls_count(void);
+
+/* With the call locked. NULL: limit or out of memory */
+struct tg_ses_leg *tg_ses_leg_find(
+		struct tg_ses_call *c, struct tg_span tag, struct tg_span branch);
+struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
+		struct tg_span branch, const struct tg_ng_profile *profile);
+/* A later offer or answer brings the profile again */
+bool tg_ses_leg_set_profile(
+		struct tg_ses_leg *leg, const struct tg_ng_profile *profile);
+bool tg_ses_leg_set_tag(struct tg_ses_leg *leg, struct tg_span tag);
+/* Wipes the keys of a leg and holds its sockets; it may be keyed again */
+void tg_ses_leg_close(struct tg_ses_leg *leg);
+struct tg_ses_stream *tg_ses_stream_get(
+		struct tg_ses_leg *leg, unsigned index, bool make);
+
+/*
+ * The socket of the call that is bound to this address and port; with_addr
+ * false: by port alone, and only if there is exactly one. Adopts sockets that
+ * were bound while the call was plain. Call locked; borrowed from the call.
+ */
+struct tg_ses_socket *tg_ses_call_socket(struct tg_ses_call *c,
+		const struct tg_addr *addr, uint16_t port);
+struct tg_ses_socket *tg_ses_call_socket_by_port(
+		struct tg_ses_call *c, uint16_t port);
+
+/* Ties a socket to a stream; call locked. False: it serves another stream */
+bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,
+		enum tg_key_component component);
+
+/*
+ * Brings the SRTP contexts up to the key material, if that moved. Stream
+ * locked. On any failure both directions are closed.
+ */
+enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st);
+/* Drops keys and contexts. Stream locked */
+void tg_ses_stream_close(struct tg_ses_stream *st);
+
+#endif
