@@ -42,7 +42,8 @@ enum tg_key_rc {
 	TG_KEY_NO_SUITE,  /* nothing there that the profile admits */
 	TG_KEY_MALFORMED, /* a line breaks the grammar, lengths do not fit */
 	TG_KEY_MISMATCH,  /* the answer is not to what was offered: tag, suite,
-					   * number of lines, setup role, MKI or lifetime */
+					   * number of lines, setup role; or the far end's
+					   * key is our own */
 	TG_KEY_WEAK,      /* UNENCRYPTED_SRTP and its like, KDR, weak hash */
 	TG_KEY_ORDER,     /* call out of order; nothing changed */
 	TG_KEY_ROOM,      /* a limit below */
@@ -182,7 +183,8 @@ enum tg_key_rc tg_key_can_take(enum tg_kx kx,
 
 /*
  * Our lines for an offer. SDES: one a=crypto a suite, in the profile's order,
- * tags from 1, each with a key of its own. DTLS: fingerprint, setup
+ * tags from 1, each with a key of its own; a suite that was agreed before
+ * keeps its key with its MKI and lifetime. DTLS: fingerprint, setup
  * (actpass; in a later offer too), tls-id. The same bytes again when nothing
  * is fresh and nothing has been answered since.
  */
@@ -191,7 +193,9 @@ enum tg_key_rc tg_key_offer(struct tg_key *k, bool fresh,
 
 /*
  * The far end's answer to our offer. SDES: exactly one valid crypto line whose
- * tag and suite are of one we offered (RFC 4568 section 5.1.3). On an error
+ * tag and suite are of one we offered (RFC 4568 section 5.1.3). MKI and
+ * lifetime belong to the key of their line, so each direction has those of its
+ * sender; an answer without an MKI to an offer with one is taken. On an error
  * keys that were agreed before stay in force: the session decides whether to
  * end the call.
  */
@@ -245,10 +249,11 @@ enum tg_reason tg_key_reason(const struct tg_key *k);
 /* Text for the log, escaped, without secrets; never NULL */
 const char *tg_key_detail(const struct tg_key *k);
 
-/* SDES: what the far end's answer or offer told. Zeroes for DTLS */
+/* For status and counters */
 struct tg_key_facts {
 	enum tg_suite suite; /* agreed; NONE before */
-	uint32_t remote_kept; /* times the far end kept its key though it moved */
+	uint32_t remote_kept; /* SDES: times the far end kept its key though it
+						   * moved (RFC 4568 section 7.1.4) */
 };
 void tg_key_facts(const struct tg_key *k, struct tg_key_facts *out);
 

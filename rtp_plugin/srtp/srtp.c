@@ -132,12 +132,12 @@ static void policy_fill(struct policy *p, const struct tg_srtp *ctx,
 /*
  * libsrtp2 2.5 looks for the MKI of an SRTCP packet in front of a tag of the
  * length that SRTP has. Where the two lengths differ (the _32 suites) SRTCP
- * gets a session of its own whose SRTP tag is as long as that of SRTCP.
+ * gets a session of its own whose SRTP tag is as long as that of SRTCP; with
+ * or without an MKI, as one may come with the next offer.
  */
 static bool needs_rtcp_session(const struct policy *p)
 {
-	return p->master[0].mki_size > 0
-		   && p->lib.rtp.auth_tag_len != p->lib.rtcp.auth_tag_len;
+	return p->lib.rtp.auth_tag_len != p->lib.rtcp.auth_tag_len;
 }
 
 static enum tg_srtp_rc open_or_update(srtp_t *session, const srtp_policy_t *lib)
@@ -182,6 +182,27 @@ static enum tg_srtp_rc open_sessions(
 	return rc;
 }
 
+static bool keeps_a_key(
+		const struct tg_srtp_keys *was, const struct tg_srtp_keys *is)
+{
+	for(size_t i = 0; i < is->n; i++)
+		for(size_t j = 0; j < was->n; j++)
+			if(tg_srtp_master_same_key(&is->master[i], &was->master[j]))
+				return true;
+	return false;
+}
+
+/* A session for SRTCP that begins now would count its index from zero again */
+static bool reuses_rtcp_index(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	struct tg_srtp_shape shape;
+
+	return ctx->rtcp == ctx->rtp && keeps_a_key(&ctx->keys, keys)
+		   && tg_srtp_shape(keys->suite, &shape)
+		   && shape.tag_octets != shape.rtcp_tag_octets;
+}
+
 static void note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
 	struct tg_srtp_shape shape;
@@ -189,9 +210,8 @@ static void note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 
 	for(size_t i = 0; i < keys->n; i++)
 		for(size_t j = 0; j < ctx->keys.n; j++)
-			if(ctx->keys.suite == keys->suite
-					&& tg_srtp_master_same_key(
-							&keys->master[i], &ctx->keys.master[j])) {
+			if(tg_srtp_master_same_key(
+					   &keys->master[i], &ctx->keys.master[j])) {
 				usage[i] = ctx->usage[j];
 				usage[i].kept = true;
 			}
@@ -257,7 +277,9 @@ enum tg_srtp_rc tg_srtp_set_keys(
 		return TG_SRTP_NO_KEY;
 	if(tg_srtp_keys_eq(&ctx->keys, keys))
 		return TG_SRTP_OK;
-	rc = keys_fit(keys) ? open_sessions(ctx, keys) : TG_SRTP_BAD_KEY;
+	rc = keys_fit(keys) && !reuses_rtcp_index(ctx, keys)
+				 ? open_sessions(ctx, keys)
+				 : TG_SRTP_BAD_KEY;
 	if(rc != TG_SRTP_OK) {
 		close_sessions(ctx);
 		tg_srtp_keys_wipe(&ctx->keys);

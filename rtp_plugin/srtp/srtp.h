@@ -132,8 +132,9 @@ void tg_srtp_free(struct tg_srtp *ctx);
  * New keys for a running context. Every SSRC keeps its roll-over counter
  * (RFC 3711 section 3.3.1). A master that stays keeps its used lifetime, and
  * no packet that it protected before this call is accepted a second time.
- * The same keys change nothing. Another suite is fine. On failure the context
- * is closed: every packet gives TG_SRTP_NO_KEY from then on.
+ * The same keys change nothing. Another suite is fine, with another key. On
+ * failure the context is closed: every packet gives TG_SRTP_NO_KEY from then
+ * on.
  */
 enum tg_srtp_rc tg_srtp_set_keys(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
