@@ -8,6 +8,9 @@ Variants, for tests that show what a part is good for:
     tls_policy=False    the edge without our modules
     srtp_policy=False   the edge with tls_policy alone
     plugin=False        a stock rtpengine at the edge
+    policy_edit=f       f(text) gives the policy.cfg to run with
+    trunk_media=WORDS   flags for rtpengine when srtp_policy is out (RTP/AVP
+                        makes the trunk run in clear)
 """
 
 import glob
@@ -50,7 +53,8 @@ IN_THE_LAB = (
 )
 
 PEERS = {
-    # name: address, names's leaf, listener, media flags toward the edge
+    # name: address, name in its certificate, listener, and for a gateway with
+    # an endpoint behind it what its rtpengine offers toward the edge
     "mediation1": (MEDIATION1, "mediation1.lab.test", "tls:{}:5061", None),
     "gateway1": (GATEWAY1, "gw1.lab.test", "tls:{}:5067",
                  "RTP/SAVP DTLS=off SDES-only-AES_CM_128_HMAC_SHA1_80"),
@@ -76,7 +80,7 @@ class Lab:
     """One lab below root (build/lab)."""
 
     def __init__(self, root=None, tls_policy=True, srtp_policy=True, plugin=True,
-                 peers=STARTED_BY_DEFAULT, policy_edit=None):
+                 peers=STARTED_BY_DEFAULT, policy_edit=None, trunk_media=None):
         self.root = os.path.abspath(root or os.path.join(BUILD, "lab"))
         self.pki, self.run, self.log, self.etc = (
             os.path.join(self.root, name) for name in ("pki", "run", "log", "etc"))
@@ -85,6 +89,7 @@ class Lab:
         self.plugin = plugin
         self.peers = tuple(peers)
         self.policy_edit = policy_edit
+        self.trunk_media = trunk_media
         self.phones = {}
         self.daemons = {}
 
@@ -159,8 +164,9 @@ class Lab:
         if not self.tls_policy:
             site += "#!define WITHOUT_TLS_POLICY\n"
         if not self.srtp_policy:
-            site += ('#!define WITHOUT_SRTP_POLICY\n'
-                     '#!substdef "!MEDIA_FLAGS_WITHOUT_POLICY!RTP/SAVP DTLS=off ICE=remove!g"\n')
+            flags = self.trunk_media or "RTP/SAVP DTLS=off"
+            site += ("#!define WITHOUT_SRTP_POLICY\n"
+                     f'#!substdef "#MEDIA_FLAGS_WITHOUT_POLICY#{flags} ICE=remove#g"\n')
         if not self.tls_policy:
             site += '#!define CLIENTS_BY_ADDRESS "^127[.]0[.]0[.](6[4-9]|[7-9]|1[01]|12[0-7])"\n'
         self.write("site.cfg", site)
@@ -235,11 +241,12 @@ class Lab:
             ("tcp" if proto == "tls" else proto, address, int(port))]))
         return wanted
 
-    def gateway_phone(self):
-        """The endpoint behind gateway1: answers and plays its tone."""
+    def endpoint(self, name):
+        """The phone behind a gateway, in clear: answers and plays its tone."""
+        address = PEERS[name][0]
         return lab_phone.Phone(
-            "gateway1-phone", GATEWAY1, 5070,
-            f"<sip:endpoint@{GATEWAY1}:5070;transport=udp>;regint=0;answermode=auto"
+            f"{name}-phone", address, 5070,
+            f"<sip:endpoint@{address}:5070;transport=udp>;regint=0;answermode=auto"
             ";audio_codecs=PCMU", self, GATEWAY_HZ, media="", rtp_ports="45000-45998")
 
     def client_phone(self, name="alice", address=CLIENT, mediaenc="srtp-mand",
@@ -266,9 +273,9 @@ class Lab:
         for name in self.peers:
             for daemon in self.peer_daemons(name):
                 (engines if "rtpengine" in daemon.name else proxies).append(daemon)
-        if "gateway1" in self.peers:
-            self.phones["gateway1"] = self.gateway_phone()
-            engines.append(self.phones["gateway1"].daemon)
+            if PEERS[name][3]:
+                self.phones[name] = self.endpoint(name)
+                engines.append(self.phones[name].daemon)
         self.daemons = {d.name: d for d in engines + proxies}
         missing = [d for d in engines + proxies if not d.running()]
         proc.require_free([p for d in missing for p in d.ports()])

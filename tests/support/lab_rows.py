@@ -55,7 +55,7 @@ def register(a_lab):
     with a_lab.client_phone() as phone:
         ok = phone.wait_registered()
         contacts = a_lab.rpc("ul.dump")
-    held = "sip:alice@127.0.0.65" in contacts
+    held = f"Received: sip:{lab.CLIENT}:" in contacts
     return ok and held, (f"{'200 OK' if ok else 'not registered'}, contact "
                          f"{'held' if held else 'missing'} at the registrar")
 
@@ -67,9 +67,9 @@ def mediation_options(a_lab):
         answer = inside.request("OPTIONS", f"sip:{lab.EDGE_NAME}", user="",
                                 domain="mediation1.lab.test")
     seen = f"{answer.status} {answer.reason}" if answer else "no answer"
-    over = a_lab.rpc("core.tcp_list")
-    return (answer is not None and answer.status == 200 and lab.MEDIATION1 in over,
-            f"{seen}, over its TLS connection")
+    tls = f"src_ip: {lab.MEDIATION1}" in a_lab.rpc("core.tcp_list")
+    return (answer is not None and answer.status == 200 and tls,
+            f"{seen}, {'' if tls else 'not '}over a connection from {lab.MEDIATION1}")
 
 
 def _play_call(a_lab, capture_file):

@@ -14,6 +14,9 @@ import subprocess
 import time
 
 
+_children = {}  # pid: Popen, of this program, so that what ended can be reaped
+
+
 class ProcError(Exception):
     """A daemon that did not start, or a port that is taken."""
 
@@ -90,7 +93,6 @@ class Daemon:
         self.env = env or {}
         self.ready = tuple(ready)
         self.cwd = cwd
-        self._child = None
 
     def ports(self):
         return [(*r, self.name) for r in self.ready if not callable(r)]
@@ -104,8 +106,7 @@ class Daemon:
                 started = int(f.read())
         except (OSError, ValueError):
             return None
-        if self._child is not None:
-            self._child.poll()  # reaps it if it is ours and has ended
+        _reap(pid)
         return pid if start_time(pid) == started else None
 
     def running(self):
@@ -125,13 +126,14 @@ class Daemon:
         require_free(self.ports())
         environment = {**os.environ, **{k: str(v) for k, v in self.env.items()}}
         with open(self.log_file, "wb") as log:
-            self._child = subprocess.Popen(  # pylint: disable=consider-using-with
+            child = subprocess.Popen(  # pylint: disable=consider-using-with
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment, cwd=self.cwd, start_new_session=True)
+        _children[child.pid] = child
         with open(self.start_file, "w", encoding="ascii") as f:
-            f.write(f"{start_time(self._child.pid) or 0}\n")
+            f.write(f"{start_time(child.pid) or 0}\n")
         with open(self.pid_file, "w", encoding="ascii") as f:
-            f.write(f"{self._child.pid}\n")
+            f.write(f"{child.pid}\n")
         return True
 
     def _is_ready(self, check):
@@ -154,15 +156,6 @@ class Daemon:
     def _log_tail(self, lines=15):
         return "\n".join("    " + line for line in self.log().splitlines()[-lines:])
 
-    def _group_gone(self, pid):
-        if self._child is not None:
-            self._child.poll()
-        try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
-            return True
-        return not _group_members(pid)
-
     def stop(self, seconds=8.0):
         """Asks the process to end; what is left of its group is then killed."""
         pid = self.pid()
@@ -171,13 +164,27 @@ class Daemon:
                 with contextlib.suppress(ProcessLookupError):
                     send(pid, sig)
                 with contextlib.suppress(ProcError):
-                    wait_until(lambda: self._group_gone(pid), self.name, seconds)
+                    wait_until(lambda: _group_gone(pid), self.name, seconds)
                     break
         for path in (self.pid_file, self.start_file):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        self._child = None
         return pid is not None
+
+
+def _reap(pid):
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+
+
+def _group_gone(pgid):
+    _reap(pgid)
+    try:
+        os.killpg(pgid, 0)
+    except ProcessLookupError:
+        return True
+    return not _group_members(pgid)
 
 
 def _group_members(pgid):

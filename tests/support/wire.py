@@ -92,8 +92,8 @@ class Capture:
             [sys.executable, os.path.abspath(__file__), self.interface, self.path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self._recorder.stdout.readline() != b"recording\n":
-            error = self._recorder.stderr.read().decode().strip()
-            self._recorder.wait()
+            _, error = self._recorder.communicate()
+            error = error.decode().strip()
             raise CaptureError(f"cannot capture on {self.interface}: {error}")
         return self
 
