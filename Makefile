@@ -18,7 +18,8 @@ PYTHON ?= /usr/bin/env python3
 CSTD = -std=c11 -D_GNU_SOURCE
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Werror
-OPT = -O2 -g -fstack-protector-strong
+OPT = -O2 -g -fstack-protector-strong -fstack-clash-protection \
+	$(if $(SAN),,-D_FORTIFY_SOURCE=2)
 FLAGS = $(CSTD) $(WARN) $(OPT) -fPIC -pthread -Imodules/lib $(SAN)
 DEPGEN = -MMD -MP
 # .map: a version script, so that a host sees nothing but what it needs
