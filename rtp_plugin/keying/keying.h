@@ -48,7 +48,7 @@ enum tg_key_rc {
 	TG_KEY_ORDER,     /* call out of order; nothing changed */
 	TG_KEY_ROOM,      /* a limit below */
 	TG_KEY_NO_MEMORY,
-	TG_KEY_INTERNAL,  /* OpenSSL refused for another cause */
+	TG_KEY_INTERNAL, /* OpenSSL refused for another cause */
 	TG_KEY_RC_COUNT
 };
 /* One word, never NULL */
@@ -94,7 +94,7 @@ struct tg_key_host {
 	void (*send)(void *user, enum tg_key_component component,
 			const struct tg_key_path *to, const uint8_t *octet, size_t octets);
 	uint8_t cookie_secret[32]; /* random, one a process */
-	uint16_t mtu; /* octets of a UDP payload; 0: 1200 */
+	uint16_t mtu;              /* octets of a UDP payload; 0: 1200 */
 	/* wall clock for certificate validity, UNIX seconds; NULL: time() */
 	int64_t (*now_sec)(void);
 };
@@ -105,8 +105,8 @@ struct tg_key_cert;
 
 /* PEM: certificate with its chain, private key. NULL: see *why, static text.
  * tg_key_cert_free */
-struct tg_key_cert *tg_key_cert_new(struct tg_span cert_pem,
-		struct tg_span key_pem, const char **why);
+struct tg_key_cert *tg_key_cert_new(
+		struct tg_span cert_pem, struct tg_span key_pem, const char **why);
 /* Self-signed ECDSA P-256, random name, valid for 30 days from a day ago */
 struct tg_key_cert *tg_key_cert_new_self_signed(const char **why);
 void tg_key_cert_free(struct tg_key_cert *cert);
@@ -135,9 +135,9 @@ void tg_key_lines_wipe(struct tg_key_lines *lines);
 enum tg_key_state {
 	TG_KEY_IDLE = 0, /* nothing agreed, or failed: no media passes */
 	TG_KEY_OFFERED,  /* our offer is out */
-	TG_KEY_AGREED,   /* DTLS: description agreed, handshake to come or running */
-	TG_KEY_READY,    /* master keys of every component that is in use */
-	TG_KEY_FAILED    /* DTLS: see tg_key_reason(); no media passes */
+	TG_KEY_AGREED, /* DTLS: description agreed, handshake to come or running */
+	TG_KEY_READY,  /* master keys of every component that is in use */
+	TG_KEY_FAILED  /* DTLS: see tg_key_reason(); no media passes */
 };
 
 /*
@@ -210,8 +210,8 @@ enum tg_key_rc tg_key_take_answer(struct tg_key *k,
  * and taken; unknown ones with "-" are ignored (RFC 4568 section 6.3.7).
  * Keys in force stay until tg_key_answer succeeds.
  */
-enum tg_key_rc tg_key_take_offer(struct tg_key *k,
-		const struct tg_sdp_media *m) __attribute__((warn_unused_result));
+enum tg_key_rc tg_key_take_offer(struct tg_key *k, const struct tg_sdp_media *m)
+		__attribute__((warn_unused_result));
 
 /*
  * Our lines for the answer to the offer taken last. SDES: one line, tag, suite,
@@ -251,7 +251,7 @@ const char *tg_key_detail(const struct tg_key *k);
 
 /* For status and counters */
 struct tg_key_facts {
-	enum tg_suite suite; /* agreed; NONE before */
+	enum tg_suite suite;  /* agreed; NONE before */
 	uint32_t remote_kept; /* SDES: times the far end kept its key though it
 						   * moved (RFC 4568 section 7.1.4) */
 };

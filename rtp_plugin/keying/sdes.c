@@ -96,7 +96,8 @@ static bool is_ours(const struct sdes *s, const struct tg_srtp_keys *remote)
 			const struct tg_srtp_master *m = &s->local[suite];
 
 			if(m->octets > 0 && m->octets == remote->master[i].octets
-					&& CRYPTO_memcmp(m->octet, remote->master[i].octet, m->octets)
+					&& CRYPTO_memcmp(
+							   m->octet, remote->master[i].octet, m->octets)
 							   == 0)
 				return true;
 		}
@@ -151,7 +152,8 @@ static enum tg_key_rc offer(
 	return rc;
 }
 
-static enum tg_key_rc take_answer(struct tg_key *k, const struct tg_sdp_media *m)
+static enum tg_key_rc take_answer(
+		struct tg_key *k, const struct tg_sdp_media *m)
 {
 	struct sdes *s = sdes_of(k);
 	struct tg_sdes_line line;
@@ -184,7 +186,9 @@ static enum tg_key_rc take_answer(struct tg_key *k, const struct tg_sdp_media *m
 static enum tg_key_rc worse(enum tg_key_rc a, enum tg_key_rc b)
 {
 	static const uint8_t weight[TG_KEY_RC_COUNT] = {[TG_KEY_NO_SUITE] = 1,
-			[TG_KEY_MALFORMED] = 2, [TG_KEY_ROOM] = 3, [TG_KEY_WEAK] = 4};
+			[TG_KEY_MALFORMED] = 2,
+			[TG_KEY_ROOM] = 3,
+			[TG_KEY_WEAK] = 4};
 
 	return weight[b] > weight[a] ? b : a;
 }
@@ -302,7 +306,7 @@ static enum tg_key_state state(
 	const struct sdes *s = sdes_of_const(k);
 
 	(void)component;
-	return s->ready		  ? TG_KEY_READY
+	return s->ready       ? TG_KEY_READY
 		   : s->n_offered ? TG_KEY_OFFERED
 						  : TG_KEY_IDLE;
 }

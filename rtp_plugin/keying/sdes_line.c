@@ -90,8 +90,8 @@ static enum tg_key_rc read_mki(struct tg_span text, struct tg_srtp_master *m)
 }
 
 /* "inline:" key-salt ["|" lifetime] ["|" mki ":" length] */
-static enum tg_key_rc read_key(
-		struct tg_span text, size_t octets, struct tg_srtp_master *m, uint8_t *log2)
+static enum tg_key_rc read_key(struct tg_span text, size_t octets,
+		struct tg_srtp_master *m, uint8_t *log2)
 {
 	struct tg_span key, part;
 

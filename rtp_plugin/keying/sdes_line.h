@@ -27,9 +27,8 @@ struct tg_sdes_line {
  * keys than TG_SRTP_MASTERS_MAX or an MKI above 64 bits. *out is wiped on
  * every result but OK.
  */
-enum tg_key_rc tg_sdes_line_read(
-		const struct tg_sdp_crypto *crypto, struct tg_sdes_line *out)
-		__attribute__((warn_unused_result));
+enum tg_key_rc tg_sdes_line_read(const struct tg_sdp_crypto *crypto,
+		struct tg_sdes_line *out) __attribute__((warn_unused_result));
 
 #define TG_SDES_VALUE_OCTETS 160
 /*

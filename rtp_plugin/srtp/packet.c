@@ -204,7 +204,7 @@ static void note_packet(
 static bool find_master(const struct tg_srtp *ctx, struct packet *k)
 {
 	uint8_t mki[TG_SRTP_MKI_OCTETS_MAX];
-	size_t tag = ctx->aead                      ? 0
+	size_t tag = ctx->aead                     ? 0
 				 : k->kind == TG_SRTP_KIND_RTP ? ctx->rtp_tag_octets
 											   : ctx->rtcp_tag_octets;
 	const uint8_t *at = k->octet + k->octets - tag - ctx->mki_octets;
@@ -295,7 +295,8 @@ static enum tg_srtp_rc lib_protect(struct tg_srtp *ctx, struct packet *k)
 	if(k->kind == TG_SRTP_KIND_RTP)
 		status = srtp_protect_mki(ctx->rtp, k->octet, &octets, use_mki, 0);
 	else
-		status = srtp_protect_rtcp_mki(ctx->rtcp, k->octet, &octets, use_mki, 0);
+		status =
+				srtp_protect_rtcp_mki(ctx->rtcp, k->octet, &octets, use_mki, 0);
 	if(status != srtp_err_status_ok)
 		return tg_srtp_from_lib(status);
 	k->octets = (size_t)octets;
@@ -336,8 +337,9 @@ static bool tx_is_new(const struct tg_srtp *ctx, const struct stream *s,
 		*index = seq;
 		return true;
 	}
-	*behind = ahead <= 0
-			  && ((uint64_t)-ahead >= ctx->window || (uint64_t)-ahead > s->high);
+	*behind =
+			ahead <= 0
+			&& ((uint64_t)-ahead >= ctx->window || (uint64_t)-ahead > s->high);
 	*index = s->high + (uint64_t)(int64_t)ahead;
 	return !*behind && *index >= s->floor;
 }
@@ -443,8 +445,7 @@ static enum tg_srtp_rc transmit(
 
 	if(!open_packet(k, 0))
 		return TG_SRTP_MALFORMED;
-	if(capacity < k->octets
-			|| capacity - k->octets < trailer_of(ctx, k->kind))
+	if(capacity < k->octets || capacity - k->octets < trailer_of(ctx, k->kind))
 		return TG_SRTP_ROOM;
 	if(used_up(ctx, k))
 		return TG_SRTP_LIFETIME;
@@ -481,14 +482,16 @@ static enum tg_srtp_rc run_unaligned(struct tg_srtp *ctx, enum tg_srtp_dir dir,
 		return TG_SRTP_MALFORMED;
 	memcpy(bounce, octet, k->octets);
 	k->octet = bounce;
-	rc = run(ctx, dir, k, capacity < sizeof(bounce) ? capacity : sizeof(bounce));
+	rc = run(
+			ctx, dir, k, capacity < sizeof(bounce) ? capacity : sizeof(bounce));
 	if(rc == TG_SRTP_OK)
 		memcpy(octet, bounce, k->octets);
 	return rc;
 }
 
 static enum tg_srtp_rc enter(struct tg_srtp *ctx, enum tg_srtp_dir dir,
-		enum tg_srtp_kind kind, uint8_t *packet, size_t *octets, size_t capacity)
+		enum tg_srtp_kind kind, uint8_t *packet, size_t *octets,
+		size_t capacity)
 {
 	struct packet k = {.kind = kind, .octet = packet, .octets = *octets};
 	enum tg_srtp_rc rc;

@@ -69,8 +69,8 @@ static bool keys_fit(const struct tg_srtp_keys *k)
 	return mkis_fit(k);
 }
 
-static void crypto_of(
-		enum tg_suite suite, srtp_crypto_policy_t *rtp, srtp_crypto_policy_t *rtcp)
+static void crypto_of(enum tg_suite suite, srtp_crypto_policy_t *rtp,
+		srtp_crypto_policy_t *rtcp)
 {
 	switch(suite) {
 		case TG_SUITE_AES_CM_128_HMAC_SHA1_80:
@@ -242,7 +242,8 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 		return TG_SRTP_NO_MEMORY;
 	ctx->dir = config->dir;
 	ctx->ssrc_max = config->ssrc_max ? config->ssrc_max : SSRC_DEFAULT;
-	ctx->window = config->replay_window ? config->replay_window : WINDOW_DEFAULT;
+	ctx->window =
+			config->replay_window ? config->replay_window : WINDOW_DEFAULT;
 	if(ctx->window < TG_SRTP_WINDOW_MIN)
 		ctx->window = TG_SRTP_WINDOW_MIN;
 	ctx->max_streams = STREAMS_AT_FIRST;

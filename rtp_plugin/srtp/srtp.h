@@ -27,19 +27,19 @@
 
 enum tg_srtp_rc {
 	TG_SRTP_OK = 0,
-	TG_SRTP_NO_KEY,    /* the context is NULL or was closed */
-	TG_SRTP_MALFORMED, /* not RTP or RTCP version 2, lengths do not add up */
-	TG_SRTP_AUTH,      /* rx: the tag does not verify */
-	TG_SRTP_REPLAY,    /* rx: seen already, or older than the window;
+	TG_SRTP_NO_KEY,     /* the context is NULL or was closed */
+	TG_SRTP_MALFORMED,  /* not RTP or RTCP version 2, lengths do not add up */
+	TG_SRTP_AUTH,       /* rx: the tag does not verify */
+	TG_SRTP_REPLAY,     /* rx: seen already, or older than the window;
 						* tx: the sender repeated a packet */
-	TG_SRTP_MKI,       /* rx: MKI missing or not one of ours, by value */
-	TG_SRTP_LIFETIME,  /* the master key is used up; a new one is needed */
-	TG_SRTP_LIMIT,     /* one more SSRC than the cap */
-	TG_SRTP_ROOM,      /* tx: the buffer cannot hold the trailer */
-	TG_SRTP_BAD_KEY,   /* new, set_keys: suite unknown, lengths, MKIs */
+	TG_SRTP_MKI,        /* rx: MKI missing or not one of ours, by value */
+	TG_SRTP_LIFETIME,   /* the master key is used up; a new one is needed */
+	TG_SRTP_LIMIT,      /* one more SSRC than the cap */
+	TG_SRTP_ROOM,       /* tx: the buffer cannot hold the trailer */
+	TG_SRTP_BAD_KEY,    /* new, set_keys: suite unknown, lengths, MKIs */
 	TG_SRTP_UNAPPROVED, /* new: the suite is not available (FIPS provider) */
 	TG_SRTP_NO_MEMORY,
-	TG_SRTP_INTERNAL,  /* libsrtp2 or OpenSSL refused for another cause */
+	TG_SRTP_INTERNAL, /* libsrtp2 or OpenSSL refused for another cause */
 	TG_SRTP_RC_COUNT
 };
 
@@ -74,9 +74,9 @@ const char *tg_srtp_engine_note(void);
 
 /* Shape of a suite's master key || master salt */
 struct tg_srtp_shape {
-	uint8_t key_octets;  /* 16 or 32 */
-	uint8_t salt_octets; /* 14, or 12 for GCM */
-	uint8_t tag_octets;  /* of SRTP: 4, 10 or 16 */
+	uint8_t key_octets;      /* 16 or 32 */
+	uint8_t salt_octets;     /* 14, or 12 for GCM */
+	uint8_t tag_octets;      /* of SRTP: 4, 10 or 16 */
 	uint8_t rtcp_tag_octets; /* of SRTCP: 10 or 16 (RFC 4568 section 6.2) */
 };
 /* False for NONE and unknown values */
@@ -109,7 +109,7 @@ bool tg_srtp_keys_eq(
 
 enum tg_srtp_dir { TG_SRTP_RX = 0, TG_SRTP_TX };
 
-#define TG_SRTP_WINDOW_MIN 64    /* RFC 3711 section 3.3.2 */
+#define TG_SRTP_WINDOW_MIN 64 /* RFC 3711 section 3.3.2 */
 #define TG_SRTP_WINDOW_MAX 32767
 #define TG_SRTP_SSRC_MAX 256
 
@@ -136,9 +136,8 @@ void tg_srtp_free(struct tg_srtp *ctx);
  * failure the context is closed: every packet gives TG_SRTP_NO_KEY from then
  * on.
  */
-enum tg_srtp_rc tg_srtp_set_keys(
-		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
-		__attribute__((warn_unused_result));
+enum tg_srtp_rc tg_srtp_set_keys(struct tg_srtp *ctx,
+		const struct tg_srtp_keys *keys) __attribute__((warn_unused_result));
 
 /* ---- packets ------------------------------------------------------------ */
 
@@ -185,15 +184,15 @@ void tg_srtp_prefetch(const struct tg_srtp *ctx);
 /* ---- what happened ------------------------------------------------------ */
 
 struct tg_srtp_counters {
-	uint64_t rtp_packets;  /* passed */
-	uint64_t rtcp_packets; /* passed */
-	uint64_t octets;       /* passed, protected length */
+	uint64_t rtp_packets;               /* passed */
+	uint64_t rtcp_packets;              /* passed */
+	uint64_t octets;                    /* passed, protected length */
 	uint64_t refused[TG_SRTP_RC_COUNT]; /* by result; [TG_SRTP_OK] stays 0 */
-	uint64_t restarts;      /* tx: sequences that began again */
-	uint64_t nat_packets;   /* tx: NAT packets answered from the copy */
+	uint64_t restarts;                  /* tx: sequences that began again */
+	uint64_t nat_packets;       /* tx: NAT packets answered from the copy */
 	uint64_t lifetime_warnings; /* keys that passed 7/8 of their lifetime */
-	uint64_t rekeys;        /* tg_srtp_set_keys that changed something */
-	uint32_t ssrcs;         /* met by now */
+	uint64_t rekeys;            /* tg_srtp_set_keys that changed something */
+	uint32_t ssrcs;             /* met by now */
 };
 /* Borrowed, valid while the context is; never NULL when ctx is not */
 const struct tg_srtp_counters *tg_srtp_counters(const struct tg_srtp *ctx);

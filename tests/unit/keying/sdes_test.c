@@ -97,8 +97,7 @@ static void reads_the_forms_of_a_key(void **state)
 		const char *text;
 		uint64_t lifetime, mki;
 		uint8_t log2, mki_octets;
-	} row[] = {
-			{"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30, 0, 0, 0, 0},
+	} row[] = {{"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30, 0, 0, 0, 0},
 			{"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30 "|2^31|1:1", 1ull << 31,
 					1, 31, 1},
 			{"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30 "|2^20", 1 << 20, 0, 20,
@@ -154,8 +153,7 @@ static void refuses_lines_that_break_the_grammar(void **state)
 		const char *text;
 		enum tg_key_rc rc;
 	} row[] = {{S "", TG_KEY_MALFORMED}, {S "inline:", TG_KEY_MALFORMED},
-			{S KEY30, TG_KEY_MALFORMED},
-			{S "INLINE:" KEY30, TG_KEY_MALFORMED},
+			{S KEY30, TG_KEY_MALFORMED}, {S "INLINE:" KEY30, TG_KEY_MALFORMED},
 			{S "inline:" KEY30 "A", TG_KEY_MALFORMED},
 			{S "inline:" KEY30 "=", TG_KEY_MALFORMED},
 			{S "inline:" KEY28, TG_KEY_MALFORMED},
@@ -214,8 +212,8 @@ static void refuses_lines_that_break_the_grammar(void **state)
 
 static void writes_what_it_reads(void **state)
 {
-	static const char *const text[] = {
-			"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30 "|2^31|1:1",
+	static const char *const text[] = {"1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30
+									   "|2^31|1:1",
 			"999999999 AES_CM_128_HMAC_SHA1_32 inline:" KEY30,
 			"2 AES_CM_128_HMAC_SHA1_80 inline:" KEY30 "|1048577",
 			"2 AES_256_CM_HMAC_SHA1_80 inline:" KEY46
@@ -253,12 +251,12 @@ static void both_sides_agree_on_crossed_keys(void **state)
 								 &(struct tg_key_profile){.suite = {suite}},
 								 from_lines(&d, &l, LINES_MAX)),
 				TG_KEY_OK);
-		assert_int_equal(tg_key_take_offer(b, from_lines(&d, &l, LINES_MAX)),
-				TG_KEY_OK);
+		assert_int_equal(
+				tg_key_take_offer(b, from_lines(&d, &l, LINES_MAX)), TG_KEY_OK);
 		assert_int_equal(tg_key_answer(b, false, &l), TG_KEY_OK);
 		assert_int_equal(l.n, 1);
-		assert_int_equal(
-				tg_key_take_answer(a, from_lines(&d, &l, LINES_MAX)), TG_KEY_OK);
+		assert_int_equal(tg_key_take_answer(a, from_lines(&d, &l, LINES_MAX)),
+				TG_KEY_OK);
 		for(int c = 0; c < TG_KEY_COMPONENTS; c++) {
 			enum tg_key_component comp = (enum tg_key_component)c;
 
@@ -279,8 +277,8 @@ static void both_sides_agree_on_crossed_keys(void **state)
 
 static void offers_each_suite_in_order_with_a_key_of_its_own(void **state)
 {
-	struct tg_key *a = sdes(
-			TG_SUITE_AEAD_AES_256_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
+	struct tg_key *a =
+			sdes(TG_SUITE_AEAD_AES_256_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
 	struct tg_key_lines l, again;
 
 	(void)state;
@@ -342,8 +340,8 @@ static void answers_with_tag_suite_mki_and_lifetime_of_the_chosen_line(
 
 static void chooses_by_the_order_of_the_profile(void **state)
 {
-	struct tg_key *b = sdes(
-			TG_SUITE_AEAD_AES_128_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
+	struct tg_key *b =
+			sdes(TG_SUITE_AEAD_AES_128_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
 	struct tg_key_lines l;
 	struct media d;
 
@@ -372,16 +370,16 @@ static void passes_over_lines_that_weaken(void **state)
 	assert_memory_equal(l.line[0].text, "a=crypto:3 ", 11);
 	assert_int_equal(tg_key_take_offer(b, media(&d, NULL, NULL)), TG_KEY_NONE);
 	assert_int_equal(
-			tg_key_take_offer(b,
-					media(&d, "1 AEAD_AES_128_GCM inline:" KEY28, NULL)),
+			tg_key_take_offer(
+					b, media(&d, "1 AEAD_AES_128_GCM inline:" KEY28, NULL)),
 			TG_KEY_NO_SUITE);
 	tg_key_free(b);
 }
 
 static void takes_no_answer_but_one_line_of_its_offer(void **state)
 {
-	struct tg_key *a = sdes(TG_SUITE_AES_CM_128_HMAC_SHA1_80,
-			TG_SUITE_AES_CM_128_HMAC_SHA1_32);
+	struct tg_key *a = sdes(
+			TG_SUITE_AES_CM_128_HMAC_SHA1_80, TG_SUITE_AES_CM_128_HMAC_SHA1_32);
 	struct tg_key_lines l;
 	struct media d;
 
@@ -392,12 +390,11 @@ static void takes_no_answer_but_one_line_of_its_offer(void **state)
 	/* ours come back: never taken */
 	assert_int_equal(
 			tg_key_take_answer(a, from_lines(&d, &l, 0)), TG_KEY_MISMATCH);
+	assert_int_equal(tg_key_take_answer(a, media(&d, NULL, NULL)), TG_KEY_NONE);
 	assert_int_equal(
-			tg_key_take_answer(a, media(&d, NULL, NULL)), TG_KEY_NONE);
-	assert_int_equal(
-			tg_key_take_answer(a,
-					media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30,
-							"2 AES_CM_128_HMAC_SHA1_32 inline:" KEY30B)),
+			tg_key_take_answer(
+					a, media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30,
+							   "2 AES_CM_128_HMAC_SHA1_32 inline:" KEY30B)),
 			TG_KEY_MISMATCH);
 	assert_int_equal(
 			tg_key_take_answer(a,
@@ -446,9 +443,11 @@ static void takes_an_answer_that_left_mki_and_lifetime_out(void **state)
 	media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_OK);
 	assert_int_equal(
-			tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki_octets, 1);
+			tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki_octets,
+			1);
 	assert_int_equal(
-			tg_key_material(a, TG_KEY_RTP, TG_SRTP_RX)->master[0].mki_octets, 0);
+			tg_key_material(a, TG_KEY_RTP, TG_SRTP_RX)->master[0].mki_octets,
+			0);
 	tg_key_free(a);
 }
 
@@ -479,8 +478,8 @@ static void keeps_or_renews_its_key_as_the_session_says(void **state)
 
 static void an_offer_after_an_answer_keeps_the_agreed_key(void **state)
 {
-	struct tg_key *b = sdes(
-			TG_SUITE_AEAD_AES_256_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
+	struct tg_key *b =
+			sdes(TG_SUITE_AEAD_AES_256_GCM, TG_SUITE_AES_CM_128_HMAC_SHA1_80);
 	struct tg_key_lines first, next;
 	struct media d;
 
@@ -489,8 +488,8 @@ static void an_offer_after_an_answer_keeps_the_agreed_key(void **state)
 	assert_int_equal(tg_key_take_offer(b, &d.m), TG_KEY_OK);
 	assert_int_equal(tg_key_answer(b, false, &first), TG_KEY_OK);
 	assert_int_equal(tg_key_offer(b, false, &next), TG_KEY_OK);
-	assert_string_equal(strchr(first.line[0].text, ' '),
-			strchr(next.line[1].text, ' '));
+	assert_string_equal(
+			strchr(first.line[0].text, ' '), strchr(next.line[1].text, ' '));
 	media(&d, "2 AES_CM_128_HMAC_SHA1_80 inline:" KEY30 "|2^31|1:1", NULL);
 	assert_int_equal(tg_key_take_answer(b, &d.m), TG_KEY_OK);
 	assert_int_equal(tg_key_generation(b), 1);
@@ -510,12 +509,12 @@ static void keys_in_force_stay_when_an_answer_is_bad(void **state)
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_OK);
 	was = *tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX);
 	assert_int_equal(tg_key_offer(a, true, &l), TG_KEY_OK);
-	assert_true(tg_srtp_keys_eq(
-			&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_true(
+			tg_srtp_keys_eq(&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
 	media(&d, "7 AES_CM_128_HMAC_SHA1_80 inline:" KEY30B, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_MISMATCH);
-	assert_true(tg_srtp_keys_eq(
-			&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_true(
+			tg_srtp_keys_eq(&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
 	tg_key_free(a);
 }
 
@@ -578,8 +577,7 @@ int main(void)
 			cmocka_unit_test(refuses_lines_that_break_the_grammar),
 			cmocka_unit_test(writes_what_it_reads),
 			cmocka_unit_test(both_sides_agree_on_crossed_keys),
-			cmocka_unit_test(
-					offers_each_suite_in_order_with_a_key_of_its_own),
+			cmocka_unit_test(offers_each_suite_in_order_with_a_key_of_its_own),
 			cmocka_unit_test(offers_the_dialect_with_lifetime_and_mki),
 			cmocka_unit_test(
 					answers_with_tag_suite_mki_and_lifetime_of_the_chosen_line),

@@ -96,18 +96,18 @@ static uint16_t seq_of(const struct datagram *d)
 
 static enum tg_srtp_rc seal(struct tg_srtp *tx, struct datagram *d)
 {
-	return tg_srtp_protect(
-			tx, tg_srtp_kind(d->octet, d->n), d->octet, &d->n, sizeof(d->octet));
+	return tg_srtp_protect(tx, tg_srtp_kind(d->octet, d->n), d->octet, &d->n,
+			sizeof(d->octet));
 }
 
 /* A copy goes in, so that the protected one can be sent again */
 static enum tg_srtp_rc deliver(struct tg_srtp *rx, struct datagram d)
 {
-	return tg_srtp_unprotect(
-			rx, tg_srtp_kind(d.octet, d.n), d.octet, &d.n);
+	return tg_srtp_unprotect(rx, tg_srtp_kind(d.octet, d.n), d.octet, &d.n);
 }
 
-static struct datagram sealed_rtp(struct tg_srtp *tx, uint32_t ssrc, uint16_t seq)
+static struct datagram sealed_rtp(
+		struct tg_srtp *tx, uint32_t ssrc, uint16_t seq)
 {
 	struct datagram d = rtp(ssrc, seq, (uint8_t)seq);
 
@@ -115,8 +115,8 @@ static struct datagram sealed_rtp(struct tg_srtp *tx, uint32_t ssrc, uint16_t se
 	return d;
 }
 
-#define EACH_SUITE(suite)                                            \
-	for(enum tg_suite suite = TG_SUITE_AES_CM_128_HMAC_SHA1_80;      \
+#define EACH_SUITE(suite)                                       \
+	for(enum tg_suite suite = TG_SUITE_AES_CM_128_HMAC_SHA1_80; \
 			suite < TG_SUITE_COUNT; suite = (enum tg_suite)(suite + 1))
 
 /* ---- refusals ----------------------------------------------------------- */
@@ -136,8 +136,7 @@ static void refuses_a_replayed_packet(void **state)
 		assert_int_equal(deliver(p.rx, d), TG_SRTP_REPLAY);
 		assert_int_equal(deliver(p.rx, c), TG_SRTP_OK);
 		assert_int_equal(deliver(p.rx, c), TG_SRTP_REPLAY);
-		assert_int_equal(
-				tg_srtp_counters(p.rx)->refused[TG_SRTP_REPLAY], 3);
+		assert_int_equal(tg_srtp_counters(p.rx)->refused[TG_SRTP_REPLAY], 3);
 		close_pair(&p);
 	}
 }
@@ -217,8 +216,7 @@ static void refuses_packets_of_another_key(void **state)
 		struct tg_srtp_keys k = keys_of(suite, 1), other = keys_of(suite, 2);
 		struct pair p = pair_of(&k), q = pair_of(&other);
 
-		assert_int_equal(
-				deliver(q.rx, sealed_rtp(p.tx, 7, 1)), TG_SRTP_AUTH);
+		assert_int_equal(deliver(q.rx, sealed_rtp(p.tx, 7, 1)), TG_SRTP_AUTH);
 		close_pair(&p);
 		close_pair(&q);
 	}
@@ -326,8 +324,7 @@ static void carries_the_mki_where_the_rfcs_put_it(void **state)
 
 	(void)state;
 	EACH_SUITE(suite)
-	for(size_t i = 0; i < sizeof(lengths); i++)
-	{
+	for(size_t i = 0; i < sizeof(lengths); i++) {
 		struct tg_srtp_keys k = keys_of(suite, 3);
 		struct datagram d = rtp(7, 300, 1), c = rtcp(7), plain;
 		struct ref_session s;
@@ -379,8 +376,7 @@ static void refuses_an_mki_of_another_value(void **state)
 		assert_int_equal(deliver(p.rx, d), TG_SRTP_MKI);
 		assert_int_equal(seal(stranger, &c), TG_SRTP_OK);
 		assert_int_equal(deliver(p.rx, c), TG_SRTP_MKI);
-		assert_int_not_equal(
-				deliver(p.rx, sealed_rtp(bare, 7, 1)), TG_SRTP_OK);
+		assert_int_not_equal(deliver(p.rx, sealed_rtp(bare, 7, 1)), TG_SRTP_OK);
 		assert_int_equal(tg_srtp_counters(p.rx)->refused[TG_SRTP_OK], 0);
 		tg_srtp_free(stranger);
 		tg_srtp_free(bare);
@@ -483,7 +479,8 @@ static void only_authentic_packets_count_toward_the_cap(void **state)
 
 	(void)state;
 	for(uint32_t ssrc = 1; ssrc <= 200; ssrc++)
-		assert_int_equal(deliver(rx, sealed_rtp(forger, ssrc, 1)), TG_SRTP_AUTH);
+		assert_int_equal(
+				deliver(rx, sealed_rtp(forger, ssrc, 1)), TG_SRTP_AUTH);
 	for(uint32_t ssrc = 1; ssrc <= 8; ssrc++)
 		assert_int_equal(deliver(rx, sealed_rtp(tx, ssrc, 1)), TG_SRTP_OK);
 	assert_int_equal(deliver(rx, sealed_rtp(tx, 9, 1)), TG_SRTP_LIMIT);
@@ -553,7 +550,8 @@ static void keeps_the_roll_over_counter_over_new_keys(void **state)
 		assert_int_equal(tg_srtp_set_keys(p.rx, &fresh), TG_SRTP_OK);
 		ref_derive(suite, fresh.master[0].octet, false, &s);
 		d = plain = rtp(7, seq, 3);
-		n = ref_protect_rtp(&s, 65536u + seq, NULL, 0, plain.octet, plain.n, want);
+		n = ref_protect_rtp(
+				&s, 65536u + seq, NULL, 0, plain.octet, plain.n, want);
 		assert_int_equal(seal(p.tx, &d), TG_SRTP_OK);
 		assert_int_equal(d.n, n);
 		assert_memory_equal(d.octet, want, n);
@@ -694,8 +692,7 @@ static void a_restarted_sequence_goes_on_behind_the_highest(void **state)
 
 	(void)state;
 	EACH_SUITE(suite)
-	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++)
-	{
+	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
 		struct tg_srtp_keys k = keys_of(suite, 1);
 		struct pair p = pair_of(&k);
 		uint16_t seq = (uint16_t)(row[i].was - 60), expect;
@@ -714,8 +711,7 @@ static void a_restarted_sequence_goes_on_behind_the_highest(void **state)
 			assert_int_equal(deliver(p.rx, d), TG_SRTP_OK);
 		}
 		assert_int_equal(lost, row[i].lost);
-		assert_int_equal(
-				tg_srtp_counters(p.tx)->restarts, row[i].restarts);
+		assert_int_equal(tg_srtp_counters(p.tx)->restarts, row[i].restarts);
 		close_pair(&p);
 	}
 }
@@ -861,8 +857,8 @@ static void agrees_with_the_reference_on_random_packets(void **state)
 			RAND_bytes(d.octet + 8, 400);
 			d.n = 8 + below(400);
 			plain = d;
-			n = ref_protect_rtcp(&s[1], ++rtcp_index, NULL, 0, plain.octet,
-					plain.n, want);
+			n = ref_protect_rtcp(
+					&s[1], ++rtcp_index, NULL, 0, plain.octet, plain.n, want);
 			assert_int_equal(seal(p.tx, &d), TG_SRTP_OK);
 			assert_int_equal(d.n, n);
 			assert_memory_equal(d.octet, want, n);

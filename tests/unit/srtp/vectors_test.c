@@ -22,8 +22,9 @@ static void reference_makes_the_keystream_of_rfc3711_b2(void **state)
 {
 	HEX(key, "2B7E151628AED2A6ABF7158809CF4F3C");
 	HEX(iv, "F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000");
-	HEX(want, "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB"
-			  "41E95B3BB0A2E8DD477901E4FCA894C0");
+	HEX(want,
+			"E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB"
+			"41E95B3BB0A2E8DD477901E4FCA894C0");
 	uint8_t got[48] = {0};
 
 	(void)state;
@@ -35,7 +36,8 @@ static void reference_makes_the_keystream_of_rfc3711_b2(void **state)
 
 static void reference_derives_the_keys_of_rfc3711_b3(void **state)
 {
-	HEX(master, "E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
+	HEX(master,
+			"E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
 	HEX(key, "C61E7A93744F39EE10734AFE3FF7A087");
 	HEX(salt, "30CBBC08863D8C85D49DB34A9AE1");
 	HEX(auth, "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4");
@@ -51,9 +53,11 @@ static void reference_derives_the_keys_of_rfc3711_b3(void **state)
 
 static void reference_derives_the_keys_of_rfc6188_7_2(void **state)
 {
-	HEX(master, "F0F04914B513F2763A1B1FA130F10E29 98F6F6E43E4309D1E622A0E332B9F1B6"
-				"3B04803DE51EE7C96423AB5B78D2");
-	HEX(key, "5BA1064E30EC51613CAD926C5A28EF73 1EC7FB397F70A960653CAF06554CD8C4");
+	HEX(master,
+			"F0F04914B513F2763A1B1FA130F10E29 98F6F6E43E4309D1E622A0E332B9F1B6"
+			"3B04803DE51EE7C96423AB5B78D2");
+	HEX(key, "5BA1064E30EC51613CAD926C5A28EF73 "
+			 "1EC7FB397F70A960653CAF06554CD8C4");
 	HEX(salt, "FA31791685CA444A9E07C6C64E93");
 	HEX(auth, "FD9C32D39ED5FBB5A9DC96B30818454D1313DC05");
 	struct ref_session s;
@@ -91,11 +95,13 @@ static void reference_seals_the_packets_of_rfc7714_16_and_17(void **state)
 	HEX(rtp, GCM_RTP);
 	HEX(rtp128,
 			"8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca "
-			"be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833 899d7f27 beb16a91"
+			"be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833 899d7f27 "
+			"beb16a91"
 			"52cf765e e4390cce");
 	HEX(rtp256,
 			"8040f17b 8041f8d3 5501a0b2 32b1de78 a822fe12 ef9f78fa 332e33aa "
-			"b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 b87b 7aa3db36 dfffd6b0"
+			"b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 b87b 7aa3db36 "
+			"dfffd6b0"
 			"f9bb7878 d7a76c13");
 	HEX(rtcp, GCM_RTCP);
 	HEX(rtcp128,
@@ -142,7 +148,7 @@ static void round_trip(enum tg_suite suite, const uint8_t *master,
 	ref_derive(suite, master, kind == TG_SRTP_KIND_RTCP, &s);
 	want_n = kind == TG_SRTP_KIND_RTP
 					 ? ref_protect_rtp(&s, plain[2] << 8 | plain[3], NULL, 0,
-							   plain, plain_n, want)
+							 plain, plain_n, want)
 					 : ref_protect_rtcp(&s, 1, NULL, 0, plain, plain_n, want);
 	assert_int_equal(tg_srtp_new(&tx, &keys, &out), TG_SRTP_OK);
 	assert_int_equal(tg_srtp_new(&rx, &keys, &in), TG_SRTP_OK);
@@ -160,8 +166,9 @@ static void round_trip(enum tg_suite suite, const uint8_t *master,
 
 static void layer_agrees_with_the_reference_for_each_suite(void **state)
 {
-	HEX(master, "F0F04914B513F2763A1B1FA130F10E29 98F6F6E43E4309D1E622A0E332B9F1B6"
-				"3B04803DE51EE7C96423AB5B78D2");
+	HEX(master,
+			"F0F04914B513F2763A1B1FA130F10E29 98F6F6E43E4309D1E622A0E332B9F1B6"
+			"3B04803DE51EE7C96423AB5B78D2");
 	HEX(rtp, GCM_RTP);
 	HEX(rtcp, GCM_RTCP);
 
@@ -176,7 +183,8 @@ static void layer_agrees_with_the_reference_for_each_suite(void **state)
 
 static void layer_uses_the_session_keys_of_rfc3711_b3(void **state)
 {
-	HEX(master, "E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
+	HEX(master,
+			"E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
 	HEX(plain, "800f1234decafbadcafebabeabababababababababababababababab");
 
 	(void)state;
