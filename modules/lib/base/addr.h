@@ -13,7 +13,7 @@ struct sockaddr;
 
 /* family 0 is "no address" and matches nothing */
 struct tg_addr {
-	uint8_t family; /* 0, 4 or 6 */
+	uint8_t family;    /* 0, 4 or 6 */
 	uint8_t octet[16]; /* network order; IPv4 in the first four, rest zero */
 };
 

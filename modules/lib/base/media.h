@@ -9,11 +9,7 @@
 
 #include "base/span.h"
 
-enum tg_level {
-	TG_LEVEL_REQUIRED = 0,
-	TG_LEVEL_SUPPORTED,
-	TG_LEVEL_NONE
-};
+enum tg_level { TG_LEVEL_REQUIRED = 0, TG_LEVEL_SUPPORTED, TG_LEVEL_NONE };
 enum tg_dialect { TG_DIALECT_RFC8643 = 0, TG_DIALECT_MS_SDPEXT };
 
 enum tg_kx { TG_KX_NONE = 0, TG_KX_SDES, TG_KX_DTLS };

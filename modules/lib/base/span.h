@@ -18,7 +18,9 @@ struct tg_span {
 };
 
 #define TG_SPAN(lit) ((struct tg_span){(lit), sizeof(lit) - 1})
+/* clang-format off */
 #define TG_SPAN_INIT(lit) {(lit), sizeof(lit) - 1}
+/* clang-format on */
 /* for "%.*s" */
 #define TG_SPAN_FMT(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
 
