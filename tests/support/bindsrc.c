@@ -72,8 +72,7 @@ static void bind_before_connect(int fd)
 	socklen_t len = sizeof(in);
 
 	if(!is_inet(fd) || getsockname(fd, (struct sockaddr *)&in, &len) != 0
-			|| in.sin_port != 0
-			|| in.sin_addr.s_addr != htonl(INADDR_ANY))
+			|| in.sin_port != 0 || in.sin_addr.s_addr != htonl(INADDR_ANY))
 		return;
 	in.sin_family = AF_INET;
 	if(source(&in.sin_addr))

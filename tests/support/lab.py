@@ -149,7 +149,7 @@ class Lab:
 
     def prepare(self):
         """Folders, keys and every configuration file."""
-        for folder in (self.pki, self.run, self.log, self.etc):
+        for folder in (self.run, self.log, self.etc):
             os.makedirs(folder, exist_ok=True)
         lab_pki.make(self.pki)
         self._write_edge()

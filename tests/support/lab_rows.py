@@ -278,10 +278,32 @@ def _impostor_out(a_lab, leaf):
             f"{status or 'nothing'} after {took} ms")
 
 
+@row("clear-offer", "a client offers RTP/AVP toward gateway1",
+     "488, the gateway never rings", refusal=True)
+def clear_offer(a_lab):
+    far = a_lab.phones["gateway1"]
+    mark = len(far.daemon.log())
+    answer, _ = _invite_gateway1(a_lab, secured=False)
+    rang = "answering call" in far.daemon.log()[mark:]
+    secured, _ = _invite_gateway1(a_lab)
+    with_srtp = secured.status if secured else 0
+    seen = f"{answer.status} {answer.reason}" if answer else "no answer"
+    return (answer is not None and answer.status == 488 and not rang
+            and with_srtp == 200,
+            f"{seen}, the gateway {'rang' if rang else 'never rang'}; "
+            f"with SRTP {with_srtp}")
+
+
 @row("impostor-out-name", "gateway1 replaced by a server with mediation1's certificate",
      "0 octets, alert, error within 1 s", refusal=True)
 def impostor_out_name(a_lab):
     return _impostor_out(a_lab, "mediation1")
+
+
+@row("impostor-out-ca", "gateway1 replaced: its name, certificate of another CA",
+     "0 octets, alert, error within 1 s", refusal=True)
+def impostor_out_ca(a_lab):
+    return _impostor_out(a_lab, "rogue-gateway1")
 
 
 @row("stock-rtpengine", "a secured call while rtpengine has no plugin",
