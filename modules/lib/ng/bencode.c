@@ -1,0 +1,282 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Bencode as the ng protocol uses it; see bencode.h for what is refused.
+ * Values are nodes of an arena, strings point into the input.
+ */
+#include "ng/bencode.h"
+
+#include <stdio.h>
+
+#define INT64_TEXT_OCTETS 24
+
+struct reader {
+	struct tg_span rest;
+	struct tg_arena *arena;
+	unsigned items;
+	enum tg_ben_rc rc;
+};
+
+struct tg_ben *tg_ben_new(struct tg_arena *arena, enum tg_ben_type type)
+{
+	struct tg_ben *item = tg_arena_get(arena, sizeof(*item));
+
+	if(item)
+		item->type = type;
+	return item;
+}
+
+static struct tg_ben *fail(struct reader *r, enum tg_ben_rc rc)
+{
+	if(r->rc == TG_BEN_OK)
+		r->rc = rc;
+	return NULL;
+}
+
+static char peek(const struct reader *r)
+{
+	return r->rest.len ? r->rest.ptr[0] : 0;
+}
+
+static void skip(struct reader *r, size_t n)
+{
+	r->rest.ptr += n;
+	r->rest.len -= n;
+}
+
+static bool read_string(struct reader *r, struct tg_span *out)
+{
+	size_t colon = tg_span_find(r->rest, ':');
+	struct tg_span digits = tg_span_of(r->rest.ptr, colon);
+	uint64_t len;
+
+	if(colon == r->rest.len || (digits.len > 1 && digits.ptr[0] == '0')
+			|| !tg_span_u64(digits, TG_BEN_OCTETS_MAX, &len)
+			|| len > r->rest.len - colon - 1)
+		return false;
+	*out = tg_span_of(r->rest.ptr + colon + 1, (size_t)len);
+	skip(r, colon + 1 + (size_t)len);
+	return true;
+}
+
+static bool read_integer(struct reader *r, int64_t *out)
+{
+	size_t end = tg_span_find(r->rest, 'e');
+	struct tg_span digits = tg_span_of(r->rest.ptr + 1, end ? end - 1 : 0);
+	bool negative = digits.len && digits.ptr[0] == '-';
+	uint64_t value;
+
+	if(end == r->rest.len)
+		return false;
+	if(negative) {
+		digits.ptr++;
+		digits.len--;
+	}
+	if(!tg_span_u64(digits, INT64_MAX, &value)
+			|| (digits.len > 1 && digits.ptr[0] == '0')
+			|| (negative && value == 0))
+		return false;
+	*out = negative ? -(int64_t)value : (int64_t)value;
+	skip(r, end + 1);
+	return true;
+}
+
+static struct tg_ben *read_item(struct reader *r, unsigned depth);
+
+static bool has_key(const struct tg_ben *dict, struct tg_span key)
+{
+	for(const struct tg_ben *c = dict->child; c; c = c->next) {
+		if(tg_span_eq(c->key, key))
+			return true;
+	}
+	return false;
+}
+
+/* The rest of a list or dictionary, up to and with its "e" */
+static struct tg_ben *read_children(
+		struct reader *r, struct tg_ben *item, unsigned depth)
+{
+	struct tg_ben **last = &item->child;
+
+	skip(r, 1);
+	while(peek(r) != 'e') {
+		struct tg_span key = {0};
+		struct tg_ben *child;
+
+		if(item->type == TG_BEN_DICT
+				&& (!read_string(r, &key) || has_key(item, key)))
+			return fail(r, TG_BEN_MALFORMED);
+		child = read_item(r, depth + 1);
+		if(!child)
+			return NULL;
+		child->key = key;
+		*last = child;
+		last = &child->next;
+	}
+	skip(r, 1);
+	return item;
+}
+
+static struct tg_ben *read_item(struct reader *r, unsigned depth)
+{
+	struct tg_ben *item;
+	char c = peek(r);
+
+	if(depth >= TG_BEN_DEPTH_MAX || ++r->items > TG_BEN_ITEMS_MAX)
+		return fail(r, TG_BEN_TOO_LARGE);
+	if(r->rest.len == 0)
+		return fail(r, TG_BEN_MALFORMED);
+	item = tg_ben_new(r->arena, TG_BEN_NONE);
+	if(!item)
+		return fail(r, TG_BEN_NO_MEMORY);
+	switch(c) {
+		case 'd':
+		case 'l':
+			item->type = c == 'd' ? TG_BEN_DICT : TG_BEN_LIST;
+			return read_children(r, item, depth);
+		case 'i':
+			item->type = TG_BEN_INTEGER;
+			return read_integer(r, &item->integer) ? item
+												   : fail(r, TG_BEN_MALFORMED);
+		default:
+			item->type = TG_BEN_STRING;
+			return read_string(r, &item->string) ? item
+												 : fail(r, TG_BEN_MALFORMED);
+	}
+}
+
+enum tg_ben_rc tg_ben_decode(
+		struct tg_span text, struct tg_arena *arena, struct tg_ben **out)
+{
+	struct reader r = {text, arena, 0, TG_BEN_OK};
+	struct tg_ben *root;
+
+	*out = NULL;
+	if(text.len > TG_BEN_OCTETS_MAX)
+		return TG_BEN_TOO_LARGE;
+	root = read_item(&r, 0);
+	if(root && r.rest.len)
+		fail(&r, TG_BEN_MALFORMED);
+	if(r.rc == TG_BEN_OK)
+		*out = root;
+	return r.rc;
+}
+
+/* One pass counts (at NULL), the next writes */
+static size_t put(char *at, const char *octets, size_t n)
+{
+	if(at && n)
+		memcpy(at, octets, n);
+	return n;
+}
+
+static size_t put_string(char *at, struct tg_span s)
+{
+	char head[INT64_TEXT_OCTETS];
+	int n = snprintf(head, sizeof(head), "%zu:", s.len);
+	size_t used = put(at, head, (size_t)n);
+
+	return used + put(at ? at + used : NULL, s.ptr, s.len);
+}
+
+static size_t put_integer(char *at, int64_t v)
+{
+	char text[INT64_TEXT_OCTETS];
+	int n = snprintf(text, sizeof(text), "i%llde", (long long)v);
+
+	return put(at, text, (size_t)n);
+}
+
+static size_t put_item(char *at, const struct tg_ben *item)
+{
+	size_t used;
+
+	if(item->type == TG_BEN_STRING)
+		return put_string(at, item->string);
+	if(item->type == TG_BEN_INTEGER)
+		return put_integer(at, item->integer);
+	used = put(at, item->type == TG_BEN_DICT ? "d" : "l", 1);
+	for(const struct tg_ben *c = item->child; c; c = c->next) {
+		if(item->type == TG_BEN_DICT)
+			used += put_string(at ? at + used : NULL, c->key);
+		used += put_item(at ? at + used : NULL, c);
+	}
+	return used + put(at ? at + used : NULL, "e", 1);
+}
+
+struct tg_span tg_ben_encode(const struct tg_ben *root, struct tg_arena *arena)
+{
+	size_t octets = put_item(NULL, root);
+	char *out = tg_arena_get(arena, octets + 1);
+
+	if(!out)
+		return tg_span_of(NULL, 0);
+	put_item(out, root);
+	return tg_span_of(out, octets);
+}
+
+struct tg_ben *tg_ben_get(const struct tg_ben *dict, const char *key)
+{
+	struct tg_span want = tg_span_cstr(key);
+
+	if(!dict || dict->type != TG_BEN_DICT)
+		return NULL;
+	for(struct tg_ben *c = dict->child; c; c = c->next) {
+		if(tg_span_eq(c->key, want))
+			return c;
+	}
+	return NULL;
+}
+
+struct tg_span tg_ben_get_string(const struct tg_ben *dict, const char *key)
+{
+	const struct tg_ben *item = tg_ben_get(dict, key);
+
+	return item && item->type == TG_BEN_STRING ? item->string
+											   : tg_span_of(NULL, 0);
+}
+
+bool tg_ben_remove(struct tg_ben *dict, const char *key)
+{
+	struct tg_ben *item = tg_ben_get(dict, key);
+
+	if(!item)
+		return false;
+	for(struct tg_ben **at = &dict->child; *at; at = &(*at)->next) {
+		if(*at == item) {
+			*at = item->next;
+			break;
+		}
+	}
+	item->next = NULL;
+	return true;
+}
+
+bool tg_ben_append(struct tg_ben *list, struct tg_ben *item)
+{
+	struct tg_ben **last = &list->child;
+
+	if(!item)
+		return false;
+	while(*last)
+		last = &(*last)->next;
+	*last = item;
+	return true;
+}
+
+bool tg_ben_set_string(struct tg_ben *dict, struct tg_arena *arena,
+		const char *key, struct tg_span value)
+{
+	struct tg_ben *item = tg_ben_get(dict, key);
+
+	if(!item) {
+		item = tg_ben_new(arena, TG_BEN_STRING);
+		if(!tg_ben_append(dict, item))
+			return false;
+		item->key = tg_span_cstr(key);
+	}
+	item->type = TG_BEN_STRING;
+	item->string = value;
+	item->child = NULL;
+	return true;
+}

@@ -1,0 +1,426 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Tokens and proofs on the ng protocol; grammar and meaning in profile.h.
+ * The mac is looked at before any field is.
+ */
+#include "ng/profile.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MAC_OCTETS 32
+#define SECRET_OCTETS_MIN 16
+#define VALUE_OCTETS_MAX 256
+
+static const struct tg_span version = TG_SPAN_INIT("v1");
+static const struct tg_span mac_mark = TG_SPAN_INIT("/mac:");
+
+/* ---- authentication ------------------------------------------------------ */
+
+static bool mac_hex(const char *purpose, struct tg_span call_id,
+		struct tg_span body, struct tg_span secret,
+		char out[TG_NG_MAC_HEX_OCTETS])
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char text[2 * TG_NG_TOKEN_OCTETS_MAX + 64];
+	unsigned char mac[MAC_OCTETS];
+	unsigned mac_octets = sizeof(mac);
+	int n;
+
+	if(secret.len < SECRET_OCTETS_MIN || secret.len > INT32_MAX
+			|| call_id.len > TG_NG_TOKEN_OCTETS_MAX
+			|| body.len > TG_NG_TOKEN_OCTETS_MAX)
+		return false;
+	n = snprintf((char *)text, sizeof(text), "%s\n", purpose);
+	memcpy(text + n, call_id.ptr, call_id.len);
+	n += (int)call_id.len;
+	text[n++] = '\n';
+	memcpy(text + n, body.ptr, body.len);
+	n += (int)body.len;
+	if(!HMAC(EVP_sha256(), secret.ptr, (int)secret.len, text, (size_t)n, mac,
+			   &mac_octets))
+		return false;
+	for(size_t i = 0; i < sizeof(mac); i++) {
+		out[2 * i] = hex[mac[i] >> 4];
+		out[2 * i + 1] = hex[mac[i] & 15];
+	}
+	return true;
+}
+
+/* Splits "BODY/mac:HEX" and checks it; *body is set on TG_NG_OK only */
+static enum tg_ng_rc check_mac(const char *purpose, struct tg_span token,
+		struct tg_span call_id, struct tg_span secret, struct tg_span *body)
+{
+	size_t tail = mac_mark.len + TG_NG_MAC_HEX_OCTETS;
+	char want[TG_NG_MAC_HEX_OCTETS];
+	struct tg_span head;
+
+	if(token.len > TG_NG_TOKEN_OCTETS_MAX || token.len < tail)
+		return TG_NG_MALFORMED;
+	head = tg_span_of(token.ptr, token.len - tail);
+	if(!tg_span_eq(tg_span_of(token.ptr + head.len, mac_mark.len), mac_mark))
+		return TG_NG_MALFORMED;
+	if(!mac_hex(purpose, call_id, head, secret, want)
+			|| CRYPTO_memcmp(want, token.ptr + head.len + mac_mark.len,
+					   sizeof(want))
+					   != 0)
+		return TG_NG_UNAUTHENTIC;
+	*body = head;
+	return TG_NG_OK;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct writer {
+	char text[TG_NG_TOKEN_OCTETS_MAX + 1];
+	size_t len;
+	bool full;
+};
+
+static void say(struct writer *w, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+
+static void say(struct writer *w, const char *fmt, ...)
+{
+	size_t room = sizeof(w->text) - w->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(w->text + w->len, room, fmt, ap);
+	va_end(ap);
+	if(n < 0 || (size_t)n >= room)
+		w->full = true;
+	else
+		w->len += (size_t)n;
+}
+
+static const char *leg_name(enum tg_ng_leg leg)
+{
+	static const char *const names[] = {"none", "to", "from", "both"};
+
+	return (unsigned)leg < 4 ? names[leg] : "none";
+}
+
+/* What a value may hold: nothing that separates, nothing a log trips over */
+static bool plain_value(struct tg_span s)
+{
+	for(size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if(c <= ' ' || c >= 0x7f || c == '/' || c == ':' || c == ','
+				|| c == '=')
+			return false;
+	}
+	return s.len <= VALUE_OCTETS_MAX;
+}
+
+static void say_lists(struct writer *w, const struct tg_ng_profile *p)
+{
+	for(size_t i = 0; i < TG_KX_MAX && p->key_exchange[i]; i++)
+		say(w, "%s%s", i ? "," : "/kx:", tg_kx_name(p->key_exchange[i]));
+	for(size_t i = 0; i < TG_SUITES_MAX && p->suite[i]; i++)
+		say(w, "%s%s", i ? "," : "/suites:", tg_suite_name(p->suite[i]));
+}
+
+static enum tg_ng_rc finish(struct writer *w, const char *purpose,
+		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span *out)
+{
+	char mac[TG_NG_MAC_HEX_OCTETS];
+
+	if(w->full)
+		return TG_NG_MALFORMED;
+	if(!mac_hex(purpose, call_id, tg_span_of(w->text, w->len), secret, mac))
+		return TG_NG_UNAUTHENTIC;
+	say(w, "/mac:%.*s", TG_NG_MAC_HEX_OCTETS, mac);
+	if(w->full)
+		return TG_NG_MALFORMED;
+	*out = tg_arena_dup(arena, tg_span_of(w->text, w->len));
+	return out->ptr ? TG_NG_OK : TG_NG_NO_MEMORY;
+}
+
+static bool makes_sense(const struct tg_ng_profile *p)
+{
+	return p->leg > TG_NG_LEG_NONE && p->leg <= TG_NG_LEG_BOTH
+		   && p->level <= TG_LEVEL_SUPPORTED
+		   && p->key_exchange[0] != TG_KX_NONE && p->suite[0] != TG_SUITE_NONE
+		   && p->dialect <= TG_DIALECT_MS_SDPEXT && p->replay_window >= 64
+		   && p->mki_octets <= 128 && p->lifetime_log2 <= 48
+		   && !(p->dtls_verify_ca && p->identity.len == 0);
+}
+
+enum tg_ng_rc tg_ng_profile_encode(const struct tg_ng_profile *p,
+		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span *out)
+{
+	struct writer w = {.len = 0};
+
+	*out = tg_span_of(NULL, 0);
+	if(!makes_sense(p) || !plain_value(p->peer) || !plain_value(p->identity))
+		return TG_NG_MALFORMED;
+	say(&w, "v1/leg:%s/level:%s", leg_name(p->leg), tg_level_name(p->level));
+	say_lists(&w, p);
+	say(&w, "/dialect:%s", tg_dialect_name(p->dialect));
+	if(p->mki_octets)
+		say(&w, "/mki:%u", p->mki_octets);
+	if(p->lifetime_log2)
+		say(&w, "/lifetime:%u", p->lifetime_log2);
+	say(&w, "/window:%u", p->replay_window);
+	if(p->dtls_verify_ca)
+		say(&w, "/verify:ca");
+	if(p->peer.len)
+		say(&w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
+	if(p->identity.len)
+		say(&w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
+	say(&w, "/exp:%llu", (unsigned long long)p->expires);
+	return finish(&w, "tg-ng-v1", call_id, secret, arena, out);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static bool read_small(struct tg_span v, uint64_t max, uint64_t *out)
+{
+	return !(v.len > 1 && v.ptr[0] == '0') && tg_span_u64(v, max, out);
+}
+
+static bool take_leg(struct tg_span v, struct tg_ng_profile *p)
+{
+	for(unsigned i = TG_NG_LEG_TO; i <= TG_NG_LEG_BOTH; i++) {
+		if(tg_span_eq(v, tg_span_cstr(leg_name((enum tg_ng_leg)i)))) {
+			p->leg = (enum tg_ng_leg)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_level(struct tg_span v, struct tg_ng_profile *p)
+{
+	p->level = tg_span_eq(v, TG_SPAN("supported")) ? TG_LEVEL_SUPPORTED
+												   : TG_LEVEL_REQUIRED;
+	return tg_span_eq(v, tg_span_cstr(tg_level_name(p->level)));
+}
+
+static bool take_kx(struct tg_span v, struct tg_ng_profile *p)
+{
+	size_t n = 0;
+
+	while(v.len) {
+		struct tg_span name = tg_span_cut(&v, ',');
+		enum tg_kx kx = tg_span_eq(name, TG_SPAN("sdes"))	? TG_KX_SDES
+						: tg_span_eq(name, TG_SPAN("dtls")) ? TG_KX_DTLS
+															: TG_KX_NONE;
+
+		if(kx == TG_KX_NONE || n == TG_KX_MAX
+				|| (n && p->key_exchange[0] == kx))
+			return false;
+		p->key_exchange[n++] = kx;
+	}
+	return n > 0;
+}
+
+static bool take_suites(struct tg_span v, struct tg_ng_profile *p)
+{
+	size_t n = 0;
+
+	while(v.len) {
+		enum tg_suite suite = tg_suite_by_name(tg_span_cut(&v, ','));
+
+		if(suite == TG_SUITE_NONE || n == TG_SUITES_MAX)
+			return false;
+		for(size_t i = 0; i < n; i++) {
+			if(p->suite[i] == suite)
+				return false;
+		}
+		p->suite[n++] = suite;
+	}
+	return n > 0;
+}
+
+static bool take_dialect(struct tg_span v, struct tg_ng_profile *p)
+{
+	p->dialect = tg_span_eq(v, TG_SPAN("ms-sdpext")) ? TG_DIALECT_MS_SDPEXT
+													 : TG_DIALECT_RFC8643;
+	return tg_span_eq(v, tg_span_cstr(tg_dialect_name(p->dialect)));
+}
+
+static bool take_mki(struct tg_span v, struct tg_ng_profile *p)
+{
+	uint64_t n;
+
+	if(!read_small(v, 128, &n) || n == 0)
+		return false;
+	p->mki_octets = (uint8_t)n;
+	return true;
+}
+
+static bool take_lifetime(struct tg_span v, struct tg_ng_profile *p)
+{
+	uint64_t n;
+
+	if(!read_small(v, 48, &n) || n == 0)
+		return false;
+	p->lifetime_log2 = (uint8_t)n;
+	return true;
+}
+
+static bool take_window(struct tg_span v, struct tg_ng_profile *p)
+{
+	uint64_t n;
+
+	if(!read_small(v, 32767, &n) || n < 64)
+		return false;
+	p->replay_window = (uint16_t)n;
+	return true;
+}
+
+static bool take_verify(struct tg_span v, struct tg_ng_profile *p)
+{
+	p->dtls_verify_ca = tg_span_eq(v, TG_SPAN("ca"));
+	return p->dtls_verify_ca;
+}
+
+static bool take_peer(struct tg_span v, struct tg_ng_profile *p)
+{
+	p->peer = v;
+	return v.len && plain_value(v);
+}
+
+static bool take_identity(struct tg_span v, struct tg_ng_profile *p)
+{
+	p->identity = v;
+	return v.len && plain_value(v);
+}
+
+static bool take_expires(struct tg_span v, struct tg_ng_profile *p)
+{
+	return read_small(v, UINT64_MAX, &p->expires);
+}
+
+static const struct field {
+	const char *name;
+	bool (*take)(struct tg_span v, struct tg_ng_profile *p);
+	bool needed;
+} fields[] = {
+		{"leg", take_leg, true},
+		{"level", take_level, true},
+		{"kx", take_kx, true},
+		{"suites", take_suites, true},
+		{"dialect", take_dialect, false},
+		{"mki", take_mki, false},
+		{"lifetime", take_lifetime, false},
+		{"window", take_window, true},
+		{"verify", take_verify, false},
+		{"peer", take_peer, false},
+		{"identity", take_identity, false},
+		{"exp", take_expires, true},
+};
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static const char *take_field(
+		struct tg_span part, unsigned *seen, struct tg_ng_profile *out)
+{
+	struct tg_span name = tg_span_cut(&part, ':');
+
+	for(unsigned i = 0; i < N_FIELDS; i++) {
+		if(!tg_span_eq(name, tg_span_cstr(fields[i].name)))
+			continue;
+		if(*seen & (1u << i))
+			return "a field stands twice";
+		*seen |= 1u << i;
+		return fields[i].take(part, out) ? NULL : fields[i].name;
+	}
+	return "unknown field";
+}
+
+static enum tg_ng_rc read_fields(
+		struct tg_span body, struct tg_ng_profile *out, const char **why)
+{
+	unsigned seen = 0;
+
+	if(!tg_span_eq(tg_span_cut(&body, '/'), version)) {
+		*why = "version";
+		return TG_NG_VERSION;
+	}
+	while(body.len) {
+		*why = take_field(tg_span_cut(&body, '/'), &seen, out);
+		if(*why)
+			return TG_NG_MALFORMED;
+	}
+	for(unsigned i = 0; i < N_FIELDS; i++) {
+		if(fields[i].needed && !(seen & (1u << i))) {
+			*why = fields[i].name;
+			return TG_NG_MALFORMED;
+		}
+	}
+	if(!makes_sense(out)) {
+		*why = "fields contradict each other";
+		return TG_NG_MALFORMED;
+	}
+	return TG_NG_OK;
+}
+
+enum tg_ng_rc tg_ng_profile_decode(struct tg_span token, struct tg_span call_id,
+		struct tg_span secret, uint64_t now, struct tg_ng_profile *out,
+		const char **why)
+{
+	struct tg_span body;
+	enum tg_ng_rc rc = check_mac("tg-ng-v1", token, call_id, secret, &body);
+
+	memset(out, 0, sizeof(*out));
+	*why = "mac";
+	if(rc == TG_NG_OK)
+		rc = read_fields(body, out, why);
+	if(rc == TG_NG_OK && out->expires <= now) {
+		*why = "expired";
+		rc = TG_NG_EXPIRED;
+	}
+	if(rc != TG_NG_OK)
+		memset(out, 0, sizeof(*out));
+	else
+		*why = NULL;
+	return rc;
+}
+
+/* ---- proof --------------------------------------------------------------- */
+
+enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
+		uint64_t expires, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span *out)
+{
+	struct writer w = {.len = 0};
+
+	*out = tg_span_of(NULL, 0);
+	say(&w, "v1/leg:%s/exp:%llu", leg_name(leg), (unsigned long long)expires);
+	return finish(&w, "tg-proof-v1", call_id, secret, arena, out);
+}
+
+enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
+		struct tg_span secret, uint64_t now, enum tg_ng_leg *leg)
+{
+	struct tg_ng_profile p = {0};
+	struct tg_span body;
+	unsigned seen = 0;
+	enum tg_ng_rc rc = check_mac("tg-proof-v1", value, call_id, secret, &body);
+
+	*leg = TG_NG_LEG_NONE;
+	if(rc != TG_NG_OK)
+		return rc;
+	if(!tg_span_eq(tg_span_cut(&body, '/'), version))
+		return TG_NG_VERSION;
+	while(body.len) {
+		if(take_field(tg_span_cut(&body, '/'), &seen, &p))
+			return TG_NG_MALFORMED;
+	}
+	if(p.leg == TG_NG_LEG_NONE || p.expires == 0)
+		return TG_NG_MALFORMED;
+	if(p.expires <= now)
+		return TG_NG_EXPIRED;
+	*leg = p.leg;
+	return TG_NG_OK;
+}

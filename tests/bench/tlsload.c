@@ -1,0 +1,199 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Load over mutual TLS, one thread, blocking: either warm OPTIONS on a few
+ * connections, each with a window of requests under way, or full handshakes
+ * one after the other. Everything that is sent is made before the clock
+ * starts. Prints "done SECONDS" or fails; the bench reads the server's CPU.
+ *
+ *   tlsload requests|handshakes HOST PORT SOURCE CERT KEY CA COUNT [CONNS]
+ */
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WINDOW 32
+#define CONNS_MAX 64
+#define REQUEST_OCTETS 512
+#define READ_OCTETS 65536
+
+struct conn {
+	SSL *ssl;
+	char *batch; /* WINDOW requests */
+	int batch_octets;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "tlsload: %s\n", what);
+	ERR_print_errors_fp(stderr);
+	exit(1);
+}
+
+static double now_sec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static struct sockaddr_in address(const char *host, int port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET};
+
+	sa.sin_port = htons((uint16_t)port);
+	if(inet_pton(AF_INET, host, &sa.sin_addr) != 1)
+		die("not an IPv4 address");
+	return sa;
+}
+
+static SSL *dial(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int one = 1;
+	SSL *ssl = SSL_new(ctx);
+
+	if(fd < 0 || !ssl)
+		die("out of resources");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if(bind(fd, (const struct sockaddr *)from, sizeof(*from)) != 0)
+		die("cannot bind the source address");
+	if(connect(fd, (const struct sockaddr *)to, sizeof(*to)) != 0)
+		die("cannot connect");
+	SSL_set_fd(ssl, fd);
+	if(SSL_connect(ssl) != 1)
+		die("handshake failed");
+	return ssl;
+}
+
+static void hang_up(SSL *ssl)
+{
+	int fd = SSL_get_fd(ssl);
+
+	SSL_shutdown(ssl);
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void make_batch(struct conn *c, int number, const char *source)
+{
+	c->batch = malloc((size_t)WINDOW * REQUEST_OCTETS);
+	if(!c->batch)
+		die("out of memory");
+	for(int i = 0; i < WINDOW; i++) {
+		c->batch_octets += snprintf(c->batch + c->batch_octets, REQUEST_OCTETS,
+				"OPTIONS sip:edge.lab.test SIP/2.0\r\n"
+				"Via: SIP/2.0/TLS %s:5061;branch=z9hG4bK-%d-%d\r\n"
+				"From: <sip:bench@lab.test>;tag=%d\r\n"
+				"To: <sip:edge.lab.test>\r\n"
+				"Call-ID: bench-%d-%d@lab.test\r\n"
+				"CSeq: %d OPTIONS\r\nMax-Forwards: 10\r\n"
+				"Content-Length: 0\r\n\r\n",
+				source, number, i, number, number, i, i + 1);
+	}
+}
+
+/* Reads until a whole window of 200s has come; a reply ends with CRLF CRLF */
+static void read_window(SSL *ssl)
+{
+	static const char end[] = "\r\n\r\n";
+	static char buf[READ_OCTETS];
+	size_t matched = 0;
+	int seen = 0;
+	int n;
+
+	while(seen < WINDOW) {
+		n = SSL_read(ssl, buf, sizeof(buf));
+		if(n <= 0)
+			die("connection closed early");
+		if(seen == 0 && matched == 0
+				&& (n < 11 || memcmp(buf, "SIP/2.0 200", 11) != 0))
+			die("a request was refused");
+		for(int i = 0; i < n; i++) {
+			matched = buf[i] == end[matched] ? matched + 1
+											 : (size_t)(buf[i] == end[0]);
+			if(matched == sizeof(end) - 1) {
+				matched = 0;
+				seen++;
+			}
+		}
+	}
+}
+
+static double run_requests(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to, const char *source, long count, int conns)
+{
+	struct conn c[CONNS_MAX] = {0};
+	long rounds = count / ((long)WINDOW * conns);
+	double start;
+
+	for(int i = 0; i < conns; i++) {
+		c[i].ssl = dial(ctx, from, to);
+		make_batch(&c[i], i, source);
+		if(SSL_write(c[i].ssl, c[i].batch, c[i].batch_octets) <= 0)
+			die("cannot write");
+		read_window(c[i].ssl); /* warm */
+	}
+	start = now_sec();
+	for(long r = 0; r < rounds; r++) {
+		for(int i = 0; i < conns; i++) {
+			if(SSL_write(c[i].ssl, c[i].batch, c[i].batch_octets) <= 0)
+				die("cannot write");
+		}
+		for(int i = 0; i < conns; i++)
+			read_window(c[i].ssl);
+	}
+	start = now_sec() - start;
+	for(int i = 0; i < conns; i++) {
+		hang_up(c[i].ssl);
+		free(c[i].batch);
+	}
+	return start;
+}
+
+static double run_handshakes(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to, long count)
+{
+	double start = now_sec();
+
+	for(long i = 0; i < count; i++)
+		hang_up(dial(ctx, from, to));
+	return now_sec() - start;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in from, to;
+	SSL_CTX *ctx;
+	int conns = argc > 9 ? atoi(argv[9]) : 4;
+
+	if(argc < 9 || conns < 1 || conns > CONNS_MAX)
+		die("usage: requests|handshakes HOST PORT SOURCE CERT KEY CA COUNT "
+			"[CONNS]");
+	signal(SIGPIPE, SIG_IGN);
+	to = address(argv[2], atoi(argv[3]));
+	from = address(argv[4], 0);
+	ctx = SSL_CTX_new(TLS_client_method());
+	if(!ctx || SSL_CTX_use_certificate_chain_file(ctx, argv[5]) != 1
+			|| SSL_CTX_use_PrivateKey_file(ctx, argv[6], SSL_FILETYPE_PEM) != 1
+			|| SSL_CTX_load_verify_locations(ctx, argv[7], NULL) != 1)
+		die("cannot read the certificates");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	if(strcmp(argv[1], "requests") == 0)
+		printf("done %.6f\n", run_requests(ctx, &from, &to, argv[4],
+									  atol(argv[8]), conns));
+	else
+		printf("done %.6f\n", run_handshakes(ctx, &from, &to, atol(argv[8])));
+	SSL_CTX_free(ctx);
+	return 0;
+}
