@@ -224,7 +224,7 @@ static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
 	bool to = side == TG_NG_LEG_TO;
 	struct tg_span tag = to ? x->to_tag : x->from_tag;
 	struct tg_span branch = to ? x->branch : tg_span_of(NULL, 0);
-	struct tg_ses_leg *leg = tg_ses_leg_find(x->call, tag, branch);
+	struct tg_ses_leg *leg = tg_ses_leg_find(x->call, tag, branch, to);
 
 	if(leg == NULL && to && x->command == TG_NGX_ANSWERED) {
 		/* answered by another far end before: a fork of the same offer */
@@ -501,8 +501,7 @@ enum tg_ngx_action tg_ngx_request(
 bool tg_ngx_bound(
 		struct tg_ngx *x, int fd, const struct tg_addr *addr, uint16_t port)
 {
-	return tg_ses_socket_bound(
-			fd, addr, port, x->active ? x->call : NULL, x->hash);
+	return tg_ses_socket_bound(fd, addr, port, x->call, x->hash);
 }
 
 /* ---- the reply ---------------------------------------------------------- */
@@ -520,7 +519,7 @@ static void delete_call(struct tg_ngx *x)
 		return;
 	pthread_mutex_lock(&c->lock);
 	if(c->n_legs > 1 && (x->to_tag.len != 0 || x->branch.len != 0))
-		leg = tg_ses_leg_find(c, x->to_tag, x->branch);
+		leg = tg_ses_leg_find(c, x->to_tag, x->branch, true);
 	if(leg != NULL)
 		tg_ses_leg_close(leg);
 	pthread_mutex_unlock(&c->lock);

@@ -102,6 +102,8 @@ static bool key_new(struct tg_ngx *x, struct tg_ses_stream *st, enum tg_kx kx)
 	if(st->key == NULL)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"the key exchange is not available on this node");
+	if(kx == TG_KX_DTLS)
+		atomic_store(&tg_ses_timers, true);
 	return true;
 }
 

@@ -16,6 +16,7 @@ static struct tg_ses_call *bucket[BUCKETS];
 static size_t n_calls;
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t hash_key[16];
+atomic_bool tg_ses_timers;
 
 bool tg_ses_calls_init(void)
 {
@@ -212,8 +213,8 @@ size_t tg_ses_calls_count(void)
 
 /* ---- legs --------------------------------------------------------------- */
 
-struct tg_ses_leg *tg_ses_leg_find(
-		struct tg_ses_call *c, struct tg_span tag, struct tg_span branch)
+struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
+		struct tg_span branch, bool unanswered)
 {
 	struct tg_ses_leg *leg;
 
@@ -223,13 +224,12 @@ struct tg_ses_leg *tg_ses_leg_find(
 				return leg;
 		}
 	}
-	/* not answered yet: by branch, or the one without */
-	for(leg = c->leg; leg != NULL; leg = leg->next) {
+	for(leg = c->leg; leg != NULL && unanswered; leg = leg->next) {
 		if(leg->tag[0] == '\0'
 				&& tg_span_eq(branch, tg_span_cstr(leg->branch)))
-			return leg;
+			break;
 	}
-	return NULL;
+	return unanswered ? leg : NULL;
 }
 
 static bool copy_name(char *out, size_t octets, struct tg_span s)

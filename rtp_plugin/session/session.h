@@ -146,6 +146,9 @@ struct tg_ses_call {
 	struct tg_ses_call *next; /* in its bucket */
 };
 
+/* Set once a stream needs its key exchange's timers (DTLS) */
+extern atomic_bool tg_ses_timers;
+
 /* The process-wide table; also makes the random key of the hash */
 bool tg_ses_calls_init(void);
 uint64_t tg_ses_hash(struct tg_span call_id);
@@ -169,9 +172,11 @@ void tg_ses_calls_each(
 		bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx);
 size_t tg_ses_calls_count(void);
 
-/* With the call locked. NULL: limit or out of memory */
-struct tg_ses_leg *tg_ses_leg_find(
-		struct tg_ses_call *c, struct tg_span tag, struct tg_span branch);
+/* With the call locked. By tag; else, when `unanswered`, the leg of this
+ * branch that has no tag yet */
+struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
+		struct tg_span branch, bool unanswered);
+/* NULL: limit or out of memory */
 struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 		struct tg_span branch, const struct tg_ng_profile *profile);
 /* A later offer or answer brings the profile again */

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stats/status.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ng/exchange.h"
+#include "session/packet.h"
+#include "session/session.h"
+
+#define TICK_MS 20
+#define METRICS_EVERY_MS 10000
+#define CLIENT_TIMEOUT_SEC 2
+
+/* ---- one leg after the other -------------------------------------------- */
+
+struct sums {
+	size_t calls, legs, streams[5]; /* by enum tg_key_state */
+	size_t clear;
+	uint64_t packets[2], rtcp[2], octets[2];
+	uint64_t refused[2][TG_SRTP_RC_COUNT];
+	uint64_t drop[2][TG_SES_DROP_COUNT];
+	uint64_t restarts, lifetime_warnings, rekeys;
+};
+
+static void add_context(struct sums *s, int dir, const struct tg_srtp *ctx)
+{
+	const struct tg_srtp_counters *c = ctx ? tg_srtp_counters(ctx) : NULL;
+
+	if(c == NULL)
+		return;
+	s->packets[dir] += c->rtp_packets;
+	s->rtcp[dir] += c->rtcp_packets;
+	s->octets[dir] += c->octets;
+	for(int i = 0; i < TG_SRTP_RC_COUNT; i++)
+		s->refused[dir][i] += c->refused[i];
+	s->restarts += c->restarts;
+	s->lifetime_warnings += c->lifetime_warnings;
+	s->rekeys += c->rekeys;
+}
+
+static enum tg_key_state state_of(const struct tg_ses_stream *st)
+{
+	return st->key != NULL ? tg_key_state(st->key, TG_KEY_RTP) : TG_KEY_IDLE;
+}
+
+static void add_stream(struct sums *s, struct tg_ses_stream *st)
+{
+	s->streams[state_of(st)]++;
+	s->clear += st->clear ? 1 : 0;
+	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
+		add_context(s, 0, st->rx[i]);
+		add_context(s, 1, st->tx[i]);
+	}
+	for(int dir = 0; dir < 2; dir++) {
+		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
+			s->drop[dir][i] += st->drop[dir][i];
+	}
+}
+
+static bool sum_call(void *ctx, struct tg_ses_call *c)
+{
+	struct sums *s = ctx;
+
+	s->calls++;
+	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
+		s->legs++;
+		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+			struct tg_ses_stream *st = leg->stream[i];
+
+			if(st == NULL)
+				continue;
+			pthread_mutex_lock(&st->lock);
+			add_stream(s, st);
+			pthread_mutex_unlock(&st->lock);
+		}
+	}
+	return true;
+}
+
+/* ---- status ------------------------------------------------------------- */
+
+static const char *const state_name[] = {
+		"idle", "offered", "agreed", "ready", "failed"};
+
+/* Printable ASCII without spaces and quotes; the rest as "?" */
+static void put_name(FILE *f, const char *s)
+{
+	for(; *s != '\0'; s++)
+		fputc(*s > 0x20 && *s < 0x7f && *s != '"' ? *s : '?', f);
+}
+
+static void print_stream(FILE *f, struct tg_ses_stream *st)
+{
+	struct sums s = {0};
+	struct tg_key_facts facts = {0};
+	const char *suite;
+
+	add_stream(&s, st);
+	if(st->key != NULL)
+		tg_key_facts(st->key, &facts);
+	suite = tg_suite_name(facts.suite);
+	fprintf(f,
+			"  stream=%u state=%s keying=%s suite=%s port=%u rx=%llu tx=%llu "
+			"rtcp_rx=%llu rtcp_tx=%llu auth=%llu replay=%llu mki=%llu "
+			"no_key_rx=%llu no_key_tx=%llu kind_rx=%llu kind_tx=%llu",
+			st->index, st->clear ? "clear" : state_name[state_of(st)],
+			st->key != NULL ? tg_kx_name(tg_key_kx(st->key)) : "none",
+			suite != NULL ? suite : "none", st->local.port,
+			(unsigned long long)s.packets[0], (unsigned long long)s.packets[1],
+			(unsigned long long)s.rtcp[0], (unsigned long long)s.rtcp[1],
+			(unsigned long long)s.refused[0][TG_SRTP_AUTH],
+			(unsigned long long)s.refused[0][TG_SRTP_REPLAY],
+			(unsigned long long)s.refused[0][TG_SRTP_MKI],
+			(unsigned long long)s.drop[0][TG_SES_DROP_NO_KEY],
+			(unsigned long long)s.drop[1][TG_SES_DROP_NO_KEY],
+			(unsigned long long)s.drop[0][TG_SES_DROP_KIND],
+			(unsigned long long)s.drop[1][TG_SES_DROP_KIND]);
+	if(state_of(st) == TG_KEY_FAILED)
+		fprintf(f, " reason=%s", tg_reason_get(tg_key_reason(st->key))->id);
+	fputc('\n', f);
+}
+
+static bool print_call(void *ctx, struct tg_ses_call *c)
+{
+	FILE *f = ctx;
+
+	fprintf(f, "call call-id=\"");
+	put_name(f, c->call_id);
+	fprintf(f, "\" sockets=%u\n", c->n_sockets);
+	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
+		fprintf(f, " leg peer=");
+		put_name(f, leg->peer);
+		fprintf(f, " level=%s\n", tg_level_name(leg->profile.level));
+		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+			struct tg_ses_stream *st = leg->stream[i];
+
+			if(st == NULL)
+				continue;
+			pthread_mutex_lock(&st->lock);
+			print_stream(f, st);
+			pthread_mutex_unlock(&st->lock);
+		}
+	}
+	return true;
+}
+
+void tg_sta_write_status(FILE *f, const struct tg_sta_host *host)
+{
+	fprintf(f, "plugin version=%s daemon=%s engine=%s", TG_NGX_VERSION,
+			host->daemon_version,
+			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp");
+	if(tg_srtp_engine_note()[0] != '\0')
+		fprintf(f, " note=\"%s\"", tg_srtp_engine_note());
+	fputc('\n', f);
+	tg_ses_calls_each(print_call, f);
+}
+
+/* ---- metrics ------------------------------------------------------------ */
+
+static void metric(FILE *f, const char *name, const char *type,
+		const char *help)
+{
+	fprintf(f, "# HELP trunkguard_rtp_%s %s\n# TYPE trunkguard_rtp_%s %s\n",
+			name, help, name, type);
+}
+
+static void one(FILE *f, const char *name, const char *type, const char *help,
+		uint64_t value)
+{
+	metric(f, name, type, help);
+	fprintf(f, "trunkguard_rtp_%s %llu\n", name, (unsigned long long)value);
+}
+
+static void both(FILE *f, const char *name, const char *help,
+		const uint64_t value[2])
+{
+	metric(f, name, "gauge", help);
+	for(int dir = 0; dir < 2; dir++)
+		fprintf(f, "trunkguard_rtp_%s{direction=\"%s\"} %llu\n", name,
+				dir ? "out" : "in", (unsigned long long)value[dir]);
+}
+
+static void live_calls(FILE *f, const struct sums *s)
+{
+	one(f, "calls", "gauge", "calls with a secured leg", s->calls);
+	one(f, "legs", "gauge", "secured legs", s->legs);
+	metric(f, "streams", "gauge", "media lines of secured legs by state");
+	for(int i = 0; i < 5; i++)
+		fprintf(f, "trunkguard_rtp_streams{state=\"%s\"} %zu\n",
+				state_name[i], s->streams[i]);
+	one(f, "streams_clear", "gauge",
+			"media lines of supported legs that run in clear", s->clear);
+	both(f, "live_rtp_packets", "RTP packets of live calls", s->packets);
+	both(f, "live_rtcp_packets", "RTCP packets of live calls", s->rtcp);
+	both(f, "live_octets", "protected octets of live calls", s->octets);
+	metric(f, "live_refused_packets", "gauge",
+			"packets of live calls that SRTP refused");
+	for(int dir = 0; dir < 2; dir++) {
+		for(int i = 1; i < TG_SRTP_RC_COUNT; i++)
+			fprintf(f,
+					"trunkguard_rtp_live_refused_packets{direction=\"%s\","
+					"reason=\"%s\"} %llu\n",
+					dir ? "out" : "in", tg_srtp_rc_name((enum tg_srtp_rc)i),
+					(unsigned long long)s->refused[dir][i]);
+	}
+	metric(f, "live_dropped_packets", "gauge",
+			"packets of live calls that never reached SRTP");
+	for(int dir = 0; dir < 2; dir++) {
+		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
+			fprintf(f,
+					"trunkguard_rtp_live_dropped_packets{direction=\"%s\","
+					"reason=\"%s\"} %llu\n",
+					dir ? "out" : "in", tg_ses_drop_name[i],
+					(unsigned long long)s->drop[dir][i]);
+	}
+}
+
+void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host)
+{
+	struct sums s = {0};
+	uint64_t held[2] = {tg_ses_held_drops(0), tg_ses_held_drops(1)};
+
+	tg_ses_calls_each(sum_call, &s);
+	live_calls(f, &s);
+	both(f, "held_packets", "packets dropped on sockets without a stream",
+			held);
+	one(f, "ng_requests_total", "counter", "ng requests seen",
+			atomic_load(&tg_ngx_counters.requests));
+	one(f, "ng_secured_total", "counter", "ng requests with a valid profile",
+			atomic_load(&tg_ngx_counters.secured));
+	one(f, "ng_refused_total", "counter", "ng requests refused",
+			atomic_load(&tg_ngx_counters.refused));
+	one(f, "ng_unauthentic_total", "counter",
+			"ng requests with a wrong or expired MAC",
+			atomic_load(&tg_ngx_counters.unauthentic));
+	one(f, "ng_repeated_total", "counter", "ng requests answered again",
+			atomic_load(&tg_ngx_counters.repeated));
+	one(f, "clear_lines_total", "counter",
+			"media lines of supported legs that fell to clear",
+			atomic_load(&tg_ngx_counters.clear));
+	if(host->strangers != NULL)
+		one(f, "ng_strangers_total", "counter",
+				"ng datagrams from senders that are not allowed",
+				host->strangers());
+}
+
+static void write_file(const struct tg_sta_host *host)
+{
+	char path[4096];
+	FILE *f;
+
+	if((size_t)snprintf(path, sizeof(path), "%s.new", host->metrics)
+			>= sizeof(path))
+		return;
+	f = fopen(path, "we");
+	if(f == NULL)
+		return;
+	tg_sta_write_metrics(f, host);
+	if(fclose(f) == 0)
+		(void)!rename(path, host->metrics);
+	else
+		unlink(path);
+}
+
+/* ---- the thread --------------------------------------------------------- */
+
+static bool is_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(line, word, n) == 0
+		   && (line[n] == '\n' || line[n] == '\r' || line[n] == '\0');
+}
+
+static void serve(int fd, const struct tg_sta_host *host)
+{
+	struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_SEC};
+	char line[64], *text = NULL;
+	size_t octets = 0;
+	ssize_t n;
+	FILE *f;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	n = read(fd, line, sizeof(line) - 1);
+	if(n < 0)
+		return;
+	line[n] = '\0';
+	f = open_memstream(&text, &octets);
+	if(f == NULL)
+		return;
+	if(is_word(line, "metrics"))
+		tg_sta_write_metrics(f, host);
+	else if(is_word(line, "status"))
+		tg_sta_write_status(f, host);
+	else
+		fprintf(f, "error: say status or metrics\n");
+	if(fclose(f) == 0)
+		(void)!send(fd, text, octets, MSG_NOSIGNAL);
+	free(text);
+}
+
+static bool tick_call(void *ctx, struct tg_ses_call *c)
+{
+	uint64_t now = *(uint64_t *)ctx;
+
+	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
+		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+			struct tg_ses_stream *st = leg->stream[i];
+
+			if(st == NULL)
+				continue;
+			pthread_mutex_lock(&st->lock);
+			if(st->key != NULL && tg_key_timeout_ms(st->key, now) == 0) {
+				tg_key_tick(st->key, now);
+				(void)!tg_ses_stream_rekey(st);
+			}
+			pthread_mutex_unlock(&st->lock);
+		}
+	}
+	return true;
+}
+
+static void *run(void *arg)
+{
+	const struct tg_sta_host *host = arg;
+	struct pollfd p = {.fd = host->fd, .events = POLLIN};
+	uint64_t written = 0;
+
+	for(;;) {
+		uint64_t now = tg_ses_now_ms();
+		int client;
+
+		if(host->metrics != NULL
+				&& (written == 0 || now - written >= METRICS_EVERY_MS)) {
+			write_file(host);
+			written = now;
+		}
+		if(atomic_load(&tg_ses_timers))
+			tg_ses_calls_each(tick_call, &now);
+		if(poll(&p, 1, TICK_MS) != 1 || !(p.revents & POLLIN))
+			continue;
+		client = accept(host->fd, NULL, NULL);
+		if(client >= 0) {
+			serve(client, host);
+			close(client);
+		}
+	}
+	return NULL;
+}
+
+bool tg_sta_start(const struct tg_sta_host *host)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	bool ok;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ok = pthread_create(&thread, NULL, run, (void *)(uintptr_t)host) == 0;
+	if(ok) {
+		pthread_setname_np(thread, "trunkguard");
+		pthread_detach(thread);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ok;
+}

@@ -1,0 +1,30 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the plugin tells about itself: a local stream socket that answers one
+ * line ("status" or "metrics") with text and closes, and a file in
+ * Prometheus' text format that is replaced every ten seconds. Never keys,
+ * never whole descriptions. One thread does this, and the timers of key
+ * exchanges besides.
+ */
+#ifndef TG_STATS_STATUS_H
+#define TG_STATS_STATUS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct tg_sta_host {
+	int fd;				 /* listening socket; -1 none */
+	const char *metrics; /* path; NULL none */
+	const char *daemon_version;
+	unsigned long long (*strangers)(void); /* ng datagrams dropped */
+};
+
+/* Starts the thread; host is borrowed for good. False: it cannot be had */
+bool tg_sta_start(const struct tg_sta_host *host);
+
+/* The two texts; tg_sta_start's host need not be there */
+void tg_sta_write_status(FILE *f, const struct tg_sta_host *host);
+void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host);
+
+#endif
