@@ -20,7 +20,7 @@ import shutil
 import subprocess
 
 import lab_phone
-import lab_pki
+import pki
 import proc
 import sip
 
@@ -52,12 +52,19 @@ IN_THE_LAB = (
     ("partner.example.net", "partner.test"), ("example.com", "lab.test"),
 )
 
+# rtpengine 10.5 offers all it has, NULL and F8 too, and knows no "only"
+ONE_SUITE = " ".join(f"SDES-no-{suite}" for suite in (
+    "AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32", "AES_192_CM_HMAC_SHA1_80", "AES_192_CM_HMAC_SHA1_32",
+    "AES_CM_128_HMAC_SHA1_32", "F8_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_32",
+    "NULL_HMAC_SHA1_80", "NULL_HMAC_SHA1_32"))
+
 PEERS = {
     # name: address, name in its certificate, listener, and for a gateway with
     # an endpoint behind it what its rtpengine offers toward the edge
     "mediation1": (MEDIATION1, "mediation1.lab.test", "tls:{}:5061", None),
     "gateway1": (GATEWAY1, "gw1.lab.test", "tls:{}:5067",
-                 "RTP/SAVP DTLS=off SDES-only-AES_CM_128_HMAC_SHA1_80"),
+                 f"RTP/SAVP DTLS=off {ONE_SUITE}"),
     "gateway2": (GATEWAY2, "gw2.lab.test", "tls:{}:5067", "UDP/TLS/RTP/SAVP SDES=off"),
     "gateway3": (GATEWAY3, "gw3.lab.test", "tcp:{}:5060", "RTP/AVP"),
     "partner1": (PARTNER1, "sip.partner.test", "tls:{}:5061", None),
@@ -151,7 +158,7 @@ class Lab:
         """Folders, keys and every configuration file."""
         for folder in (self.run, self.log, self.etc):
             os.makedirs(folder, exist_ok=True)
-        lab_pki.make(self.pki)
+        pki.make(self.pki)
         self._write_edge()
         for name in self.peers:
             self._write_peer(name)
@@ -164,7 +171,7 @@ class Lab:
         if not self.tls_policy:
             site += "#!define WITHOUT_TLS_POLICY\n"
         if not self.srtp_policy:
-            flags = self.trunk_media or "RTP/SAVP DTLS=off"
+            flags = self.trunk_media or f"RTP/SAVP DTLS=off {ONE_SUITE}"
             site += ("#!define WITHOUT_SRTP_POLICY\n"
                      f'#!substdef "#MEDIA_FLAGS_WITHOUT_POLICY#{flags} ICE=remove#g"\n')
         if not self.tls_policy:
@@ -247,7 +254,7 @@ class Lab:
         return lab_phone.Phone(
             f"{name}-phone", address, 5070,
             f"<sip:endpoint@{address}:5070;transport=udp>;regint=0;answermode=auto"
-            ";audio_codecs=PCMU", self, GATEWAY_HZ, media="", rtp_ports="45000-45998")
+            f';audio_codecs=PCMU;outbound="sip:{address}:5060"', self, GATEWAY_HZ, media="", rtp_ports="45000-45998")
 
     def client_phone(self, name="alice", address=CLIENT, mediaenc="srtp-mand",
                      transport="tls", hz=CLIENT_HZ):
@@ -255,7 +262,7 @@ class Lab:
         port = 5061 if transport == "tls" else 5060
         account = (f"<sip:{name}@lab.test;transport={transport}>;regint=3600"
                    f';outbound="sip:{EDGE}:{port};transport={transport}"'
-                   ";audio_codecs=PCMU;auth_pass=none")
+                   ";audio_codecs=PCMU;auth_pass=none;answermode=auto")
         if mediaenc:
             account += f";mediaenc={mediaenc}"
         phone = lab_phone.Phone(

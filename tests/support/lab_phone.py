@@ -83,6 +83,7 @@ class Phone:
             ready=[("tcp", address, CONTROL_PORT)])
         self._control = None
         self._buffer = b""
+        self._ours = False
 
     def _write(self, name, text):
         with open(os.path.join(self.home, name), "w", encoding="utf-8") as f:
@@ -105,14 +106,19 @@ class Phone:
     def close(self):
         if self._control:
             self._control.close()
-            self._control = None
+            self._control, self._buffer = None, b""
 
     def __enter__(self):
-        self.start()
+        """Attached; started too if it did not run, and then stopped at the end."""
+        self._ours = not self.daemon.running()
+        if self._ours:
+            self.start()
         return self.attach()
 
     def __exit__(self, *_):
-        self.stop()
+        self.close()
+        if self._ours:
+            self.stop()
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()

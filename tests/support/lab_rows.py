@@ -72,22 +72,25 @@ def mediation_options(a_lab):
             f"{seen}, {'' if tls else 'not '}over a connection from {lab.MEDIATION1}")
 
 
-def _play_call(a_lab, capture_file):
-    """A call of the client to the endpoint behind gateway1, recorded."""
+def _play_call(a_lab, capture_file, inward=False):
+    """A call of the client to the endpoint behind gateway1, or the other way,
+    recorded. (capture, what the client heard, what the endpoint heard, why not)
+    """
     far = a_lab.phones["gateway1"]
-    with a_lab.client_phone() as near:
+    with a_lab.client_phone() as near, far:
         if not near.wait_registered():
-            return None, None, None, "not registered"
+            return None, {}, {}, "the client did not register"
         far.forget()
+        caller, target = (far, "sip:alice@lab.test") if inward else (
+            near, "sip:gw1-test@lab.test")
         with wire.Capture(capture_file) as capture:
-            ok, why = near.call("sip:gw1-test@lab.test")
+            ok, why = caller.call(target)
             if ok:
                 time.sleep(CALL_SEC)  # the call itself
-                near.hang_up()
-                near.wait_event(("CALL_CLOSED",))
-        heard = (near.heard([lab.CLIENT_HZ, lab.GATEWAY_HZ]),
-                 far.heard([lab.CLIENT_HZ, lab.GATEWAY_HZ]))
-        return capture, heard, ok, why
+                caller.hang_up()
+                caller.wait_event(("CALL_CLOSED",))
+        tones = (lab.CLIENT_HZ, lab.GATEWAY_HZ)
+        return capture, near.heard(tones), far.heard(tones), None if ok else why
 
 
 def _wire_verdict(capture):
@@ -116,20 +119,29 @@ def _clear_sip(capture):
             if b"SIP/2.0" in p.payload and (p.src != p.dst or p.src == lab.EDGE)]
 
 
-@row("call", "the client calls the endpoint behind gateway1",
-     "tones both ways, SRTP and TLS only")
-def call(a_lab):
-    path = os.path.join(a_lab.root, "call.pcap")
-    capture, heard, ok, why = _play_call(a_lab, path)
-    if not ok:
+def _call_verdict(a_lab, file, inward):
+    capture, near, far, why = _play_call(a_lab, os.path.join(a_lab.root, file), inward)
+    if why is not None:
         return False, f"no call: {why}"
-    at_client, at_gateway = (heard[0][lab.GATEWAY_HZ], heard[1][lab.CLIENT_HZ])
+    at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
     wire_ok, wire_text = _wire_verdict(capture)
     clear = len(_clear_sip(capture))
     enough = CALL_SEC * 0.6
     return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0,
             f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
             f"gateway; {wire_text}; {clear} SIP packets in clear")
+
+
+@row("call", "the client calls the endpoint behind gateway1",
+     "tones both ways, SRTP and TLS only")
+def call(a_lab):
+    return _call_verdict(a_lab, "call.pcap", inward=False)
+
+
+@row("call-in", "the endpoint behind gateway1 calls the client",
+     "tones both ways, SRTP and TLS only")
+def call_in(a_lab):
+    return _call_verdict(a_lab, "call-in.pcap", inward=True)
 
 
 # ---- who must not get in -------------------------------------------------------------
