@@ -484,6 +484,7 @@ static enum tg_srtp_rc run_unaligned(struct tg_srtp *ctx, enum tg_srtp_dir dir,
 	k->octet = bounce;
 	rc = run(
 			ctx, dir, k, capacity < sizeof(bounce) ? capacity : sizeof(bounce));
+	k->octet = octet;
 	if(rc == TG_SRTP_OK)
 		memcpy(octet, bounce, k->octets);
 	return rc;
