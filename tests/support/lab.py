@@ -185,7 +185,8 @@ class Lab:
         if not os.path.exists(secret):
             self.write("ng.secret", secrets.token_hex(32) + "\n", 0o600)
         if self.plugin:
-            self.write("rtp_plugin.conf", self.shipped("rtp_plugin.conf"), 0o600)
+            self.write("rtp_plugin.conf", self.template("tests", "lab", "rtp_plugin.conf")
+                       .replace("@ETC@", self.etc).replace("@RUN@", self.run), 0o600)
 
     def _write_peer(self, name):
         address, dns, listen, media = PEERS[name]
