@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tls_policy costs: a stock Kamailio that asks for client certificates
+against the same one with tls_policy, both over mutual TLS.
+
+    warm requests/s, with / without      >= 0.98
+    handshake CPU, with / without        <= 1.05
+"""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import measure  # noqa: E402
+import pki      # noqa: E402
+import proc     # noqa: E402
+
+HOST, SOURCE = "127.0.0.1", "127.0.0.11"
+PAIRS = int(os.environ.get("BENCH_PAIRS", "9"))
+REQUESTS = int(os.environ.get("BENCH_REQUESTS", "64000"))
+HANDSHAKES = int(os.environ.get("BENCH_HANDSHAKES", "400"))
+
+KAMAILIO = """
+debug=-1
+log_stderror=yes
+children=1
+tcp_children=1
+enable_tls=yes
+tcp_max_connections=1024
+listen=tls:{host}:{port}
+listen=udp:{host}:{port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "tls.so"
+modparam("tls", "config", "{tls_cfg}")
+{ours}
+request_route {{
+    sl_send_reply("200", "OK");
+}}
+"""
+
+TLS = """
+[server:default]
+method = TLSv1.2+
+private_key = {pki}/edge.key
+certificate = {pki}/edge.pem
+ca_list = {pki}/enterprise-ca/ca.pem
+verify_certificate = yes
+require_certificate = yes
+[client:default]
+method = TLSv1.2+
+private_key = {pki}/edge.key
+certificate = {pki}/edge.pem
+ca_list = {pki}/enterprise-ca/ca.pem
+verify_certificate = yes
+"""
+
+POLICY = """
+[policy]
+profile = sfb2019
+[trust enterprise]
+ca_file = {pki}/enterprise-ca/ca.pem
+[peer mediation1]
+role = mediation
+address = {source}
+identity = mediation1.lab.test
+trust = enterprise
+transport = tls
+"""
+
+
+class Edge:
+    """One Kamailio under measurement."""
+
+    def __init__(self, name, port, folder, build, secured):
+        self.port = port
+        self.folder = folder
+        ours = ""
+        if secured:
+            ours = (f'loadmodule "{build}/modules/tls_policy.so"\n'
+                    f'modparam("tls_policy", "policy", "{folder}/policy.cfg")')
+        config = os.path.join(folder, f"{name}.cfg")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(KAMAILIO.format(host=HOST, port=port, ours=ours,
+                                    tls_cfg=f"{folder}/tls.cfg"))
+        self.daemon = proc.Daemon(
+            f"bench-{name}", ["kamailio", "-DD", "-E", "-f", config, "-m", "128",
+                              "-M", "16", "-x", "fm", "-X", "fm"],
+            folder, folder, ready=[("tcp", HOST, port)])
+
+    def load(self, build, mode, count):
+        """CPU nanoseconds and wall seconds for count requests or handshakes."""
+        pki_dir = os.path.join(self.folder, "pki")
+        group = self.daemon.pid()
+        before = measure.cpu_ns(group)
+        out = subprocess.run(
+            [f"{build}/tests/tlsload", mode, HOST, str(self.port), SOURCE,
+             f"{pki_dir}/mediation1.pem", f"{pki_dir}/mediation1.key",
+             f"{pki_dir}/enterprise-ca/ca.pem", str(count)],
+            check=True, capture_output=True, text=True).stdout
+        return measure.cpu_ns(group) - before, float(out.split()[1])
+
+
+def run(build):
+    folder = os.path.join(build, "bench", "signalling")
+    os.makedirs(folder, exist_ok=True)
+    pki_dir = os.path.join(folder, "pki")
+    pki.make(pki_dir)
+    for name, text in (("tls.cfg", TLS), ("policy.cfg", POLICY)):
+        with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+            f.write(text.format(pki=pki_dir, source=SOURCE))
+    edges = [Edge("stock", 5071, folder, build, False),
+             Edge("policy", 5073, folder, build, True)]
+    stock, policy = edges
+    try:
+        for edge in edges:
+            edge.daemon.start()
+            edge.daemon.wait_ready()
+        met = [
+            measure.report(
+                "warm requests/s over MTLS, with / without tls_policy",
+                *reversed(measure.alternate(
+                    PAIRS,
+                    lambda: REQUESTS / stock.load(build, "requests", REQUESTS)[1],
+                    lambda: REQUESTS / policy.load(build, "requests", REQUESTS)[1])),
+                (">=", 0.98), "requests/s"),
+            measure.report(
+                "CPU per warm request, with / without",
+                *reversed(measure.alternate(
+                    PAIRS,
+                    lambda: stock.load(build, "requests", REQUESTS)[0]
+                    / REQUESTS / 1e3,
+                    lambda: policy.load(build, "requests", REQUESTS)[0]
+                    / REQUESTS / 1e3)),
+                ("<=", 1.02), "us"),
+            measure.report(
+                "handshake CPU, with / without",
+                *reversed(measure.alternate(
+                    PAIRS,
+                    lambda: stock.load(build, "handshakes", HANDSHAKES)[0]
+                    / HANDSHAKES / 1e3,
+                    lambda: policy.load(build, "handshakes", HANDSHAKES)[0]
+                    / HANDSHAKES / 1e3)),
+                ("<=", 1.05), "us"),
+        ]
+    finally:
+        for edge in edges:
+            edge.daemon.stop()
+    return all(met)
