@@ -1,0 +1,171 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gate 4: where a message may go. A destination is a declared peer over a
+ * transport of its own, or the connection on which a client was judged; all
+ * else is denied (B12). RFC 5630 (sips), RFC 3261 section 18.2.2 (replies).
+ */
+#include "policy/verdict.h"
+
+static void deny_peer(struct tg_pol_verdict *out, enum tg_reason reason,
+		const struct tg_pol_peer *peer, enum tg_pol_peer_key key)
+{
+	tg_pol_deny(out, reason, peer, NULL, tg_pol_peer_where(peer, key));
+}
+
+static void deny_clients(struct tg_pol_verdict *out, enum tg_reason reason,
+		const struct tg_pol_clients *c, enum tg_pol_clients_key key)
+{
+	tg_pol_deny(out, reason, NULL, c, tg_pol_clients_where(c, key));
+}
+
+/* A connection that gate 1 judged must still be where its party may be */
+static void judge_existing(const struct tg_pol *p,
+		const struct tg_pol_egress *e, struct tg_pol_verdict *out)
+{
+	unsigned bit = TG_POL_TR_BIT(e->conn.transport);
+
+	if(!e->judged) {
+		tg_pol_deny(out, TG_REASON_NO_VERDICT, NULL, NULL, p->where);
+	} else if(e->audited && !tg_pol_in_audit(p, e->peer, e->clients)) {
+		tg_pol_deny(
+				out, TG_REASON_STALE_VERDICT, e->peer, e->clients, p->where);
+	} else if(e->peer) {
+		if(!tg_pol_cidrs_hold(&e->peer->address, &e->conn.remote))
+			deny_peer(out, TG_REASON_WRONG_PEER, e->peer,
+					TG_POL_PEER_KEY_ADDRESS);
+		else if(!(e->peer->transports & bit))
+			deny_peer(out, TG_REASON_WRONG_TRANSPORT, e->peer,
+					TG_POL_PEER_KEY_TRANSPORT);
+		else
+			tg_pol_allow(out, e->peer, NULL, e->peer->where);
+	} else if(e->clients) {
+		if(!tg_pol_cidrs_hold(&e->clients->address, &e->conn.remote))
+			deny_clients(out, TG_REASON_STALE_VERDICT, e->clients,
+					TG_POL_CLIENTS_KEY_ADDRESS);
+		else if(!(e->clients->transports & bit))
+			deny_clients(out, TG_REASON_WRONG_TRANSPORT, e->clients,
+					TG_POL_CLIENTS_KEY_TRANSPORT);
+		else
+			tg_pol_allow(out, NULL, e->clients, e->clients->where);
+	} else {
+		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
+	}
+}
+
+/* A new TLS connection: only to a peer, whose certificate is then asked for */
+static void judge_new(const struct tg_pol *p, const struct tg_pol_egress *e,
+		const struct tg_pol_trace *trace, struct tg_pol_verdict *out)
+{
+	const struct tg_pol_peer *wanted[2];
+	size_t n = tg_pol_wanted_peers(p, &e->conn, wanted, 2);
+	struct tg_pol_found_peer peer;
+	struct tg_pol_found_clients clients;
+
+	for(size_t i = 0; i < n && i < 2; i++) {
+		struct tg_where where =
+				tg_pol_peer_where(wanted[i], TG_POL_PEER_KEY_ADDRESS);
+
+		tg_pol_step(trace, &where, "may be reached there: peer %.*s",
+				TG_SPAN_FMT(wanted[i]->name));
+	}
+	if(n) {
+		tg_pol_allow(out, n == 1 ? wanted[0] : NULL, NULL, wanted[0]->where);
+		return;
+	}
+	peer = tg_pol_find_bare_peer(p, &e->conn);
+	clients = tg_pol_find_clients(p, &e->conn);
+	if(peer.near)
+		deny_peer(out, TG_REASON_WRONG_TRANSPORT, peer.near,
+				TG_POL_PEER_KEY_TRANSPORT);
+	else if(clients.fit || clients.near)
+		deny_clients(out, TG_REASON_EGRESS_NEW_CLIENT,
+				clients.fit ? clients.fit : clients.near,
+				TG_POL_CLIENTS_KEY_ADDRESS);
+	else
+		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
+}
+
+static void judge_clear_to_clients(const struct tg_pol_egress *e,
+		const struct tg_pol_found_clients *c, struct tg_pol_verdict *out)
+{
+	if(!c->fit)
+		deny_clients(out, TG_REASON_TLS_REQUIRED, c->near,
+				TG_POL_CLIENTS_KEY_TRANSPORT);
+	else if(e->conn.transport != TG_POL_TR_UDP && !e->existing)
+		deny_clients(out, TG_REASON_EGRESS_NEW_CLIENT, c->fit,
+				TG_POL_CLIENTS_KEY_ADDRESS);
+	else
+		tg_pol_allow(out, NULL, c->fit,
+				tg_pol_clients_where(c->fit, TG_POL_CLIENTS_KEY_TRANSPORT));
+}
+
+static void judge_clear(const struct tg_pol *p, const struct tg_pol_egress *e,
+		const struct tg_pol_trace *trace, struct tg_pol_verdict *out)
+{
+	struct tg_pol_found_peer peer = tg_pol_find_bare_peer(p, &e->conn);
+	struct tg_pol_found_clients clients = {NULL, NULL};
+
+	if(!peer.fit)
+		clients = tg_pol_find_clients(p, &e->conn);
+	if(peer.fit) {
+		tg_pol_allow(out, peer.fit, NULL,
+				tg_pol_peer_where(peer.fit, TG_POL_PEER_KEY_TRANSPORT));
+		tg_pol_step(trace, &out->rule, "reached without certificates: peer %.*s",
+				TG_SPAN_FMT(peer.fit->name));
+	} else if(clients.fit) {
+		judge_clear_to_clients(e, &clients, out);
+	} else if(peer.near) {
+		deny_peer(out,
+				peer.near->trust ? TG_REASON_MTLS_REQUIRED
+								 : TG_REASON_WRONG_TRANSPORT,
+				peer.near, TG_POL_PEER_KEY_TRANSPORT);
+	} else if(clients.near) {
+		judge_clear_to_clients(e, &clients, out);
+	} else {
+		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
+	}
+}
+
+/*
+ * A refusal of ours says why and carries nothing else. Over a connection it
+ * goes back to who sent the request; over UDP only a declared source gets
+ * one, so that nobody can make us answer a forged address.
+ */
+static void judge_refusal(const struct tg_pol *p,
+		const struct tg_pol_egress *e, struct tg_pol_verdict *out)
+{
+	struct tg_pol_found_peer peer = tg_pol_find_bare_peer(p, &e->conn);
+	struct tg_pol_found_clients c = tg_pol_find_clients(p, &e->conn);
+	const struct tg_pol_peer *who = peer.fit ? peer.fit : peer.near;
+
+	if(e->conn.transport != TG_POL_TR_UDP && e->existing)
+		tg_pol_allow(out, e->peer, e->peer ? NULL : e->clients, p->where);
+	else if(who)
+		tg_pol_allow(out, who, NULL, who->where);
+	else if(c.fit || c.near)
+		tg_pol_allow(out, NULL, c.fit ? c.fit : c.near,
+				c.fit ? c.fit->where : c.near->where);
+	else
+		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
+}
+
+void tg_pol_judge_egress(const struct tg_pol *p, const struct tg_pol_egress *e,
+		const struct tg_pol_trace *trace, struct tg_pol_verdict *out)
+{
+	bool secure = TG_POL_TR_IS_TLS(e->conn.transport);
+	struct tg_pol_egress there = *e;
+
+	there.conn.direction = TG_POL_OUT;
+	if(e->refusal && (e->existing || !secure))
+		judge_refusal(p, &there, out);
+	else if(e->sips && !secure)
+		tg_pol_deny(out, TG_REASON_SIPS_DOWNGRADE, NULL, NULL, p->where);
+	else if(!secure)
+		judge_clear(p, &there, trace, out);
+	else if(e->existing)
+		judge_existing(p, &there, out);
+	else
+		judge_new(p, &there, trace, out);
+	tg_pol_finish(p, trace, out);
+}

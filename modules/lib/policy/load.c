@@ -1,0 +1,670 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * From a file to a snapshot:
+ *
+ *   octets -> sections (ini.c) -> objects (schema.c, value.c, files.c)
+ *          -> defaults and rules (rules.c) -> told apart? (overlap.c)
+ *          -> tables (index.c) -> snapshot
+ *
+ * Each step runs even when an earlier one found errors, so that all of them
+ * are reported; only a policy without errors is handed out.
+ */
+#include "policy/load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "policy/builtin.h"
+#include "policy/rules.h"
+#include "policy/schema.h"
+
+#define POOL_CHUNK_OCTETS ((size_t)4096)
+
+/* ---- workshop ---------------------------------------------------------- */
+
+void *tg_build_get(struct tg_build *b, size_t octets, size_t align)
+{
+	size_t pad = (size_t)(-(uintptr_t)b->pool.at) & (align - 1);
+	char *p;
+
+	if(!b->pool.at || b->pool.left < pad || b->pool.left - pad < octets) {
+		size_t chunk =
+				octets > POOL_CHUNK_OCTETS / 4 ? octets : POOL_CHUNK_OCTETS;
+
+		p = tg_arena_get(b->pool.arena, chunk);
+		if(!p || chunk == octets) {
+			b->no_memory |= !p;
+			return p;
+		}
+		b->pool.at = p;
+		b->pool.left = chunk;
+		pad = 0;
+	}
+	p = b->pool.at + pad;
+	b->pool.at = p + octets;
+	b->pool.left -= pad + octets;
+	return p;
+}
+
+static bool grow_strings(struct tg_build *b)
+{
+	struct tg_intern *t = &b->strings;
+	size_t size = t->size ? t->size * 2 : 256;
+	struct tg_span *slot = tg_arena_array(&b->scratch, size, sizeof(*slot));
+
+	if(!slot)
+		return false;
+	for(size_t i = 0; i < t->size; i++) {
+		size_t at;
+
+		if(!t->slot[i].ptr)
+			continue;
+		at = tg_pol_hash(t->slot[i]) & (size - 1);
+		while(slot[at].ptr)
+			at = (at + 1) & (size - 1);
+		slot[at] = t->slot[i];
+	}
+	t->slot = slot;
+	t->size = size;
+	return true;
+}
+
+struct tg_span tg_build_string(struct tg_build *b, struct tg_span s)
+{
+	struct tg_intern *t = &b->strings;
+	size_t at;
+	char *p;
+
+	if(t->n * 4 >= t->size * 3 && !grow_strings(b)) {
+		b->no_memory = true;
+		return tg_span_of(NULL, 0);
+	}
+	at = tg_pol_hash(s) & (t->size - 1);
+	for(; t->slot[at].ptr; at = (at + 1) & (t->size - 1)) {
+		if(tg_span_eq(t->slot[at], s))
+			return t->slot[at];
+	}
+	p = tg_build_get(b, s.len + 1, 1);
+	if(!p)
+		return tg_span_of(NULL, 0);
+	if(s.len)
+		memcpy(p, s.ptr, s.len);
+	t->slot[at] = tg_span_of(p, s.len);
+	t->n++;
+	return t->slot[at];
+}
+
+static void report(struct tg_build *b, enum tg_severity severity,
+		const char *at, const char *fmt, va_list ap)
+		__attribute__((format(printf, 4, 0)));
+static void report(struct tg_build *b, enum tg_severity severity,
+		const char *at, const char *fmt, va_list ap)
+{
+	struct tg_where where = tg_ini_where(&b->ini, at);
+	char text[400];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	tg_diags_add(b->diags, severity, &where, "%s", text);
+}
+
+void tg_build_error(struct tg_build *b, const char *at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, TG_SEV_ERROR, at, fmt, ap);
+	va_end(ap);
+}
+
+void tg_build_warning(struct tg_build *b, const char *at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, TG_SEV_WARNING, at, fmt, ap);
+	va_end(ap);
+}
+
+static const struct tg_ini_entry *made_entry(
+		const struct tg_made *m, const char *key)
+{
+	const struct tg_ini_entry *e = m->section->first;
+
+	while(e && !tg_span_eq(e->key, tg_span_cstr(key)))
+		e = e->next;
+	return e;
+}
+
+const char *tg_made_key_at(const struct tg_made *m, const char *key)
+{
+	const struct tg_ini_entry *e = made_entry(m, key);
+
+	return e ? e->key.ptr : m->section->kind.ptr;
+}
+
+const char *tg_made_value_at(const struct tg_made *m, const char *key)
+{
+	const struct tg_ini_entry *e = made_entry(m, key);
+
+	return e ? e->value.ptr : m->section->kind.ptr;
+}
+
+/*
+ * FNV-1a over length and octets: names a snapshot, proves nothing. Whoever
+ * can write the file decides the policy anyway.
+ */
+void tg_build_digest(struct tg_build *b, struct tg_span s)
+{
+	uint64_t h = b->digest;
+
+	h = (h ^ s.len) * 0x100000001b3u;
+	for(size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+	b->digest = h;
+}
+
+static void finish_digest(struct tg_build *b)
+{
+	uint64_t h = b->digest;
+
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93u;
+	h ^= h >> 32;
+	snprintf(b->pol->digest, sizeof(b->pol->digest), "%016llx",
+			(unsigned long long)h);
+}
+
+/* ---- sections to objects ----------------------------------------------- */
+
+static bool check_head(struct tg_build *b, const struct tg_ini_section *s)
+{
+	enum tg_kind kind = tg_kind_by_name(s->kind);
+
+	if(!s->kind.len)
+		return false; /* reported by the reader */
+	if(kind == TG_KINDS) {
+		tg_build_error(b, s->kind.ptr,
+				"unknown section [%.*s], known: policy, trust, tls, media, "
+				"peer, clients, route",
+				TG_SPAN_FMT(s->kind));
+		return false;
+	}
+	if(tg_kind_info[kind].named && !s->name.len)
+		tg_build_error(b, s->kind.ptr, "this section needs a name: [%.*s NAME]",
+				TG_SPAN_FMT(s->kind));
+	if(!tg_kind_info[kind].named && s->name.len)
+		tg_build_error(b, s->name.ptr, "[%.*s] takes no name",
+				TG_SPAN_FMT(s->kind));
+	return true;
+}
+
+static void count_sections(struct tg_build *b)
+{
+	for(const struct tg_ini_section *s = b->ini.first; s; s = s->next) {
+		enum tg_kind kind = tg_kind_by_name(s->kind);
+
+		if(check_head(b, s))
+			b->n_made[kind]++;
+	}
+}
+
+static bool list_sections(struct tg_build *b)
+{
+	size_t at[TG_KINDS] = {0};
+
+	for(unsigned k = 0; k < TG_KINDS; k++) {
+		if(!b->n_made[k])
+			continue;
+		b->made[k] = tg_arena_array(
+				&b->scratch, b->n_made[k], sizeof(**b->made));
+		if(!b->made[k])
+			return false;
+	}
+	for(const struct tg_ini_section *s = b->ini.first; s; s = s->next) {
+		enum tg_kind kind = tg_kind_by_name(s->kind);
+
+		if(kind != TG_KINDS)
+			b->made[kind][at[kind]++].section = s;
+	}
+	return true;
+}
+
+/* Objects of a kind that are there before the file's own */
+static size_t builtin_count(enum tg_kind kind)
+{
+	if(kind == TG_KIND_TLS)
+		return TG_BUILTIN_TLS_COUNT;
+	return kind == TG_KIND_MEDIA ? TG_BUILTIN_MEDIA_COUNT : 0;
+}
+
+struct kind_store {
+	enum tg_kind kind;
+	void **objects;
+	size_t *n;
+	struct tg_pol_labels *label; /* NULL: the workshop's */
+};
+
+static bool make_arrays(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+	const struct kind_store stores[] = {
+			{TG_KIND_TRUST, (void **)&p->trust, &p->n_trust, NULL},
+			{TG_KIND_TLS, (void **)&p->tls, &p->n_tls, NULL},
+			{TG_KIND_MEDIA, (void **)&p->media, &p->n_media, NULL},
+			{TG_KIND_PEER, (void **)&p->peer, &p->n_peer, &p->peer_label},
+			{TG_KIND_CLIENTS, (void **)&p->clients, &p->n_clients,
+					&p->clients_label},
+			{TG_KIND_ROUTE, (void **)&p->route, &p->n_route,
+					&p->route_label},
+	};
+
+	for(size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+		const struct kind_store *s = &stores[i];
+		size_t n = b->n_made[s->kind] + builtin_count(s->kind);
+
+		if(!tg_pol_labels_init(&b->label[s->kind],
+				   s->label ? &p->arena : &b->scratch, n))
+			return false;
+		if(s->label)
+			*s->label = b->label[s->kind];
+		*s->n = n;
+		if(n == 0)
+			continue;
+		*s->objects = tg_arena_array(
+				&p->arena, n, tg_kind_info[s->kind].object_octets);
+		if(!*s->objects)
+			return false;
+	}
+	return true;
+}
+
+static void put_label(struct tg_build *b, enum tg_kind kind, void *objects,
+		size_t i, const struct tg_ini_section *s)
+{
+	size_t size = tg_kind_info[kind].object_octets;
+	size_t same = tg_pol_labels_put(&b->label[kind], objects, size, i);
+	size_t builtins = builtin_count(kind);
+	struct tg_where where;
+
+	if(same == i || !s || !s->name.len)
+		return;
+	if(same < builtins) {
+		tg_build_error(b, s->name.ptr, "[%.*s %.*s] is built in",
+				TG_SPAN_FMT(s->kind), TG_SPAN_FMT(s->name));
+		return;
+	}
+	where = tg_ini_where(
+			&b->ini, b->made[kind][same - builtins].section->kind.ptr);
+	tg_build_error(b, s->name.ptr, "[%.*s %.*s] stands in line %u already",
+			TG_SPAN_FMT(s->kind), TG_SPAN_FMT(s->name), where.line);
+}
+
+static struct tg_where section_where(
+		const struct tg_build *b, const struct tg_ini_section *s)
+{
+	struct tg_where w = tg_ini_where(&b->ini, s->kind.ptr);
+
+	/* the file name must live as long as the snapshot */
+	w.file = b->pol->where.file;
+	return w;
+}
+
+static void fill_policy(struct tg_build *b)
+{
+	b->pol->limits = tg_builtin_limits;
+	for(size_t i = 0; i < b->n_made[TG_KIND_POLICY]; i++) {
+		struct tg_made *made = &b->made[TG_KIND_POLICY][i];
+
+		if(i > 0) {
+			tg_build_error(b, made->section->kind.ptr,
+					"there is a [policy] section already");
+			continue;
+		}
+		b->pol->where = section_where(b, made->section);
+		tg_schema_fill(b, TG_KIND_POLICY, made, b->pol);
+	}
+}
+
+static void fill_trusts(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_trust; i++) {
+		struct tg_made *made = &b->made[TG_KIND_TRUST][i];
+
+		p->trust[i].name = tg_build_string(b, made->section->name);
+		p->trust[i].where = section_where(b, made->section);
+		p->trust[i].id = (uint32_t)i;
+		put_label(b, TG_KIND_TRUST, p->trust, i, made->section);
+		tg_schema_fill(b, TG_KIND_TRUST, made, &p->trust[i]);
+	}
+}
+
+/* Lists that the file leaves out follow the versions */
+static void tls_defaults(
+		struct tg_build *b, const struct tg_made *made, struct tg_pol_tls *tls)
+{
+	const struct tg_pol_tls *base =
+			&b->pol->tls[tls->legacy ? TG_BUILTIN_TLS_SFB2015
+									  : TG_BUILTIN_TLS_SFB2019];
+
+	if(!tls->ciphers.len)
+		tls->ciphers = base->ciphers;
+	if(!tls->ciphersuites.len)
+		tls->ciphersuites = base->ciphersuites;
+	if(!tls->groups.len)
+		tls->groups = base->groups;
+	if(tls->legacy)
+		tg_build_warning(b, tg_made_key_at(made, "versions"),
+				"TLS 1.0 and 1.1 are offered here (A19)");
+}
+
+static void fill_tls(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < TG_BUILTIN_TLS_COUNT; i++) {
+		p->tls[i] = tg_builtin_tls[i];
+		p->tls[i].name = tg_build_string(b, p->tls[i].name);
+		p->tls[i].ciphers = tg_build_string(b, p->tls[i].ciphers);
+		p->tls[i].ciphersuites = tg_build_string(b, p->tls[i].ciphersuites);
+		p->tls[i].groups = tg_build_string(b, p->tls[i].groups);
+		put_label(b, TG_KIND_TLS, p->tls, i, NULL);
+	}
+	for(size_t i = TG_BUILTIN_TLS_COUNT; i < p->n_tls; i++) {
+		struct tg_made *made = &b->made[TG_KIND_TLS][i - TG_BUILTIN_TLS_COUNT];
+		struct tg_pol_tls *tls = &p->tls[i];
+
+		/* versions and key sizes of the policy's profile, unless named */
+		*tls = p->tls[tg_builtin_tls_default(p->profile)];
+		tls->ciphers.len = tls->ciphersuites.len = tls->groups.len = 0;
+		tls->name = tg_build_string(b, made->section->name);
+		tls->where = section_where(b, made->section);
+		put_label(b, TG_KIND_TLS, p->tls, i, made->section);
+		tg_schema_fill(b, TG_KIND_TLS, made, tls);
+		tls_defaults(b, made, tls);
+	}
+	if(p->n_tls > TG_POL_TLS_MAX)
+		tg_build_error(b, b->made[TG_KIND_TLS][0].section->kind.ptr,
+				"a policy may have %u [tls] sections",
+				TG_POL_TLS_MAX - TG_BUILTIN_TLS_COUNT);
+}
+
+static void fill_media(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(unsigned i = 0; i < TG_BUILTIN_MEDIA_COUNT; i++) {
+		tg_builtin_media_get(
+				(enum tg_builtin_media)i, p->profile, &p->media[i]);
+		p->media[i].name = tg_build_string(b, p->media[i].name);
+		put_label(b, TG_KIND_MEDIA, p->media, i, NULL);
+	}
+	for(size_t i = TG_BUILTIN_MEDIA_COUNT; i < p->n_media; i++) {
+		struct tg_made *made =
+				&b->made[TG_KIND_MEDIA][i - TG_BUILTIN_MEDIA_COUNT];
+		struct tg_pol_media *media = &p->media[i];
+
+		*media = p->media[TG_BUILTIN_MEDIA_SERVER];
+		media->name = tg_build_string(b, made->section->name);
+		media->where = section_where(b, made->section);
+		put_label(b, TG_KIND_MEDIA, p->media, i, made->section);
+		tg_schema_fill(b, TG_KIND_MEDIA, made, media);
+		media->set = made->set;
+	}
+}
+
+static void fill_peers(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_peer; i++) {
+		struct tg_made *made = &b->made[TG_KIND_PEER][i];
+
+		p->peer[i].name = tg_build_string(b, made->section->name);
+		p->peer[i].where = section_where(b, made->section);
+		p->peer[i].id = (uint32_t)i;
+		put_label(b, TG_KIND_PEER, p->peer, i, made->section);
+		tg_schema_fill(b, TG_KIND_PEER, made, &p->peer[i]);
+	}
+}
+
+static void fill_clients(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_clients; i++) {
+		struct tg_made *made = &b->made[TG_KIND_CLIENTS][i];
+		struct tg_pol_clients *c = &p->clients[i];
+
+		c->name = tg_build_string(b, made->section->name);
+		c->where = section_where(b, made->section);
+		c->id = (uint32_t)i;
+		c->limits = p->limits;
+		put_label(b, TG_KIND_CLIENTS, p->clients, i, made->section);
+		tg_schema_fill(b, TG_KIND_CLIENTS, made, c);
+	}
+}
+
+static void fill_routes(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_route; i++) {
+		struct tg_made *made = &b->made[TG_KIND_ROUTE][i];
+
+		p->route[i].name = tg_build_string(b, made->section->name);
+		p->route[i].where = section_where(b, made->section);
+		put_label(b, TG_KIND_ROUTE, p->route, i, made->section);
+		tg_schema_fill(b, TG_KIND_ROUTE, made, &p->route[i]);
+		if(tg_span_eq(p->route[i].name, TG_SPAN("default")))
+			p->default_route = &p->route[i];
+	}
+}
+
+/* ---- tables ------------------------------------------------------------ */
+
+static bool index_rules(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+	size_t n = p->n_peer + p->n_clients + 1;
+	struct tg_pol_place *place =
+			tg_arena_array(&b->scratch, n, sizeof(*place));
+
+	if(!place || !tg_pol_names_build(&p->names, &p->arena, p->peer, p->n_peer))
+		return false;
+	for(size_t i = 0; i < p->n_peer; i++)
+		place[i] = (struct tg_pol_place){&p->peer[i].address,
+				&p->peer[i].listener, &p->peer[i].sni, p->peer[i].transports,
+				(uint8_t)tg_pol_tls_id(p, p->peer[i].tls),
+				p->peer[i].mode == TG_POL_ENFORCE};
+	if(!tg_pol_places_pair(&p->peers_in, &p->peers_at, &p->arena, &b->scratch,
+			   place, p->n_peer))
+		return false;
+	for(size_t i = 0; i < p->n_clients; i++)
+		place[i] = (struct tg_pol_place){&p->clients[i].address,
+				&p->clients[i].listener, &p->clients[i].sni,
+				p->clients[i].transports,
+				(uint8_t)tg_pol_tls_id(p, p->clients[i].tls),
+				p->clients[i].mode == TG_POL_ENFORCE};
+	return tg_pol_places_pair(&p->clients_in, &p->clients_at, &p->arena,
+			&b->scratch, place, p->n_clients);
+}
+
+static bool tighten_media(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+	bool asked[TG_POL_MEDIA_MAX] = {0};
+
+	p->tight = tg_arena_array(&p->arena, p->n_media, sizeof(*p->tight));
+	if(!p->tight)
+		return false;
+	for(size_t i = 0; i < p->n_route; i++) {
+		if(p->route[i].media)
+			asked[p->route[i].media - p->media] = true;
+	}
+	for(size_t k = 0; k < p->n_media; k++) {
+		if(!asked[k])
+			continue;
+		p->tight[k] = tg_arena_array(
+				&p->arena, p->n_media, sizeof(**p->tight));
+		if(!p->tight[k])
+			return false;
+		for(size_t i = 0; i < p->n_media; i++)
+			tg_pol_media_tighten(
+					&p->media[i], &p->media[k], &p->tight[k][i]);
+	}
+	return true;
+}
+
+/* ---- diagnostics in the order of the file ------------------------------ */
+
+static bool stands_after(const struct tg_diag *a, const struct tg_diag *b)
+{
+	if(a->where.line != b->where.line)
+		return a->where.line > b->where.line;
+	return a->where.column > b->where.column;
+}
+
+static struct tg_diag *merge(struct tg_diag *a, struct tg_diag *b)
+{
+	struct tg_diag *first = NULL, **last = &first;
+
+	while(a && b) {
+		struct tg_diag **from = stands_after(a, b) ? &b : &a;
+
+		*last = *from;
+		*from = (*from)->next;
+		last = &(*last)->next;
+	}
+	*last = a ? a : b;
+	return first;
+}
+
+/* Stable; at most TG_DIAGS_MAX items, so that the depth is bounded */
+static struct tg_diag *sorted(struct tg_diag *list)
+{
+	struct tg_diag *half = list, *end = list, *rest;
+
+	if(!list || !list->next)
+		return list;
+	while(end->next && end->next->next) {
+		half = half->next;
+		end = end->next->next;
+	}
+	rest = half->next;
+	half->next = NULL;
+	return merge(sorted(list), sorted(rest));
+}
+
+/* Steps look at the file one after the other; a reader does it line by line */
+static void sort_diags(struct tg_diags *d, struct tg_diag **from)
+{
+	*from = sorted(*from);
+	while(*from)
+		from = &(*from)->next;
+	d->last = from;
+}
+
+/* ---- the whole --------------------------------------------------------- */
+
+static bool build_init(struct tg_build *b, const struct tg_pol_host *host,
+		struct tg_span text, const char *name, struct tg_diags *diags)
+{
+	struct tg_arena arena;
+	struct tg_span file;
+
+	memset(b, 0, sizeof(*b));
+	b->host = host;
+	b->diags = diags;
+	b->path = tg_span_cstr(name);
+	b->digest = 0xcbf29ce484222325u;
+	tg_arena_init(&b->scratch, &tg_alloc_libc, 64 * 1024);
+	tg_arena_init(&arena, &host->alloc, 0);
+	b->pol = tg_arena_get(&arena, sizeof(*b->pol));
+	if(!b->pol)
+		return false;
+	b->pol->arena = arena;
+	b->pool.arena = &b->pol->arena;
+	file = tg_build_string(b, b->path);
+	b->pol->where.file = file;
+	tg_build_digest(b, text);
+	return !b->no_memory
+		   && tg_ini_read(text, b->path, &b->scratch, diags, &b->ini);
+}
+
+static bool build_all(struct tg_build *b)
+{
+	count_sections(b);
+	if(!list_sections(b))
+		return false;
+	if(!make_arrays(b))
+		return false;
+	fill_policy(b);
+	fill_trusts(b);
+	fill_tls(b);
+	if(b->pol->n_tls > TG_POL_TLS_MAX || b->pol->n_media > TG_POL_MEDIA_MAX) {
+		tg_build_error(b, NULL, "too many [tls] or [media] sections");
+		return true;
+	}
+	fill_media(b);
+	fill_peers(b);
+	fill_clients(b);
+	fill_routes(b);
+	if(b->no_memory || !tg_rules_apply(b))
+		return false;
+	finish_digest(b);
+	return tighten_media(b) && index_rules(b) && !b->no_memory;
+}
+
+struct tg_pol *tg_pol_load_text(const struct tg_pol_host *host,
+		struct tg_span text, const char *name, struct tg_diags *diags)
+{
+	size_t errors = diags->errors;
+	struct tg_diag **first = diags->last;
+	struct tg_pol *pol;
+	struct tg_build b;
+
+	if(!build_init(&b, host, text, name, diags) || !build_all(&b))
+		tg_diags_add(diags, TG_SEV_ERROR, NULL,
+				"out of memory while reading %s", name);
+	pol = b.pol;
+	tg_arena_deinit(&b.scratch);
+	sort_diags(diags, first);
+	if(diags->errors != errors) {
+		tg_pol_free(pol);
+		return NULL;
+	}
+	return pol;
+}
+
+struct tg_pol *tg_pol_load(const struct tg_pol_host *host, const char *path,
+		struct tg_diags *diags)
+{
+	struct tg_where where = {tg_span_cstr(path), 0, 0};
+	const char *error = NULL;
+	struct tg_pol *pol = NULL;
+	struct tg_arena file;
+	struct tg_span text;
+
+	tg_arena_init(&file, &tg_alloc_libc, 0);
+	if(host->read_file(host->ctx, path, TG_POL_FILE_OCTETS_MAX, &file, &text,
+			   &error))
+		pol = tg_pol_load_text(host, text, path, diags);
+	else
+		tg_diags_add(diags, TG_SEV_ERROR, &where, "cannot read it: %s",
+				error ? error : "unknown error");
+	tg_arena_deinit(&file);
+	return pol;
+}
+
+void tg_pol_free(struct tg_pol *p)
+{
+	struct tg_arena arena;
+
+	if(!p)
+		return;
+	arena = p->arena; /* p lies in it */
+	tg_arena_deinit(&arena);
+}

@@ -1,0 +1,66 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Inside of a snapshot; only policy/ includes this.
+ */
+#ifndef TG_POLICY_SNAPSHOT_H
+#define TG_POLICY_SNAPSHOT_H
+
+#include "policy/index.h"
+
+struct tg_pol {
+	struct tg_arena arena; /* owns everything here, this struct included */
+	char digest[2 * TG_POL_DIGEST_OCTETS + 1];
+	enum tg_pol_mode mode;
+	enum tg_pol_profile profile;
+	struct tg_where where; /* of [policy], or only the file */
+	struct tg_pol_limits limits;
+
+	struct tg_pol_trust *trust;
+	size_t n_trust;
+	struct tg_pol_tls *tls; /* built-in ones first */
+	size_t n_tls;
+	struct tg_pol_media *media; /* built-in ones first */
+	size_t n_media;
+	struct tg_pol_peer *peer;
+	size_t n_peer;
+	struct tg_pol_clients *clients;
+	size_t n_clients;
+	struct tg_pol_route *route;
+	size_t n_route;
+	const struct tg_pol_route *default_route; /* NULL: there is none */
+
+	/* tight[k][i]: media[i] under a route that asks for media[k]; tight[k] is
+	 * NULL where no route asks; see media.c */
+	struct tg_pol_media **tight;
+
+	struct tg_pol_labels peer_label;
+	struct tg_pol_labels clients_label;
+	struct tg_pol_labels route_label;
+	struct tg_pol_names names;
+	struct tg_pol_places peers_in;  /* with listener and SNI */
+	struct tg_pol_places peers_at;  /* by address alone; may be the same */
+	struct tg_pol_places clients_in;
+	struct tg_pol_places clients_at;
+};
+
+#define TG_POL_MEDIA_MAX 256 /* profiles in one policy */
+
+/* Transports that are not TLS */
+#define TG_POL_TR_CLEAR                                           \
+	(TG_POL_TR_BIT(TG_POL_TR_UDP) | TG_POL_TR_BIT(TG_POL_TR_TCP) \
+			| TG_POL_TR_BIT(TG_POL_TR_WS))
+#define TG_POL_TR_SECURE \
+	(TG_POL_TR_BIT(TG_POL_TR_TLS) | TG_POL_TR_BIT(TG_POL_TR_WSS))
+
+static inline unsigned tg_pol_tls_id(
+		const struct tg_pol *p, const struct tg_pol_tls *tls)
+{
+	return tls ? (unsigned)(tls - p->tls) : TG_POL_TLS_NONE;
+}
+
+/* The stricter of both in every respect: what media allows under route's */
+void tg_pol_media_tighten(const struct tg_pol_media *media,
+		const struct tg_pol_media *route, struct tg_pol_media *out);
+
+#endif
