@@ -206,8 +206,8 @@ static void read_version(void)
 	if(rc == 0)
 		waitpid(pid, NULL, 0);
 	text = tg_span_trim(tg_span_of(out, n));
-	snprintf(mount.version, sizeof(mount.version), "%.*s",
-			TG_SPAN_FMT(tg_span_trim(tg_span_cut(&text, '\n'))));
+	text = tg_span_trim(tg_span_cut(&text, '\n'));
+	snprintf(mount.version, sizeof(mount.version), "%.*s", TG_SPAN_FMT(text));
 	if(!tg_mnt_version_known(tg_span_cstr(mount.version))
 			&& !(mount.conf.allow & TG_MNT_ALLOW_VERSION)) {
 		char line[256];
