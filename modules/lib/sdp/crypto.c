@@ -1,123 +1,164 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One a=crypto line (RFC 4568 sections 6.1 and 9.1):
+ * The value of one a=crypto line:
  *
- *   tag suite inline:key[|lifetime][|mki:octets][;inline:...] [session ...]
+ *	1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:1;inline:KEY|2:1 WSH=64
+ *	| |                       |      |   |    |
+ *	| suite          key method  base64 lifetime MKI and its octets
+ *	tag
  *
- * A line that does not hold the grammar stays in the index with valid unset:
- * the caller neither chooses it nor trips over it.
+ * Grammar only (RFC 4568 section 9.1): whether the suite is known and the key
+ * has its length is for the one who chooses. Fields may be apart by several
+ * blanks, as the grammar has it.
  */
-#include "sdp/attribute.h"
+#include "sdp/internal.h"
 
-#define TAG_MAX 999999999u /* RFC 4568 9.1: one to nine digits */
-#define MKI_OCTETS_MAX 128 /* RFC 4568 6.1 */
+#define TAG_MAX 999999999u
+#define MKI_OCTETS_MAX 128
+#define LIFETIME_LOG2_MAX 48 /* RFC 3711 section 9.2 */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Takes the first field and the blanks around it off *rest */
+static struct tg_span cut_field(struct tg_span *rest)
+{
+	struct tg_span field;
+	size_t n = 0;
+
+	while(rest->len && is_blank(rest->ptr[0]))
+		*rest = tg_span_of(rest->ptr + 1, rest->len - 1);
+	while(n < rest->len && !is_blank(rest->ptr[n]))
+		n++;
+	field = tg_span_of(rest->ptr, n);
+	*rest = tg_span_of(rest->ptr + n, rest->len - n);
+	while(rest->len && is_blank(rest->ptr[0]))
+		*rest = tg_span_of(rest->ptr + 1, rest->len - 1);
+	return field;
+}
 
 static bool is_base64(struct tg_span s)
 {
-	size_t pad = 0;
+	size_t n = s.len;
 
-	for(size_t i = 0; i < s.len; i++) {
+	while(n && s.len - n < 2 && s.ptr[n - 1] == '=')
+		n--;
+	for(size_t i = 0; i < n; i++) {
 		char c = s.ptr[i];
-		bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
-					 || (c >= '0' && c <= '9') || c == '+' || c == '/';
 
-		if(c == '=')
-			pad++;
-		else if(!digit || pad)
+		if(!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+				   || (c >= '0' && c <= '9') || c == '+' || c == '/'))
 			return false;
 	}
-	return s.len && pad <= 2;
+	return n > 0;
 }
 
-/* "2^n" or a number of packets */
-static bool parse_lifetime(struct tg_span s, struct tg_sdp_crypto *out)
+/* "2^31" or a number of packets, not 0 */
+static bool read_lifetime(struct tg_span s, struct tg_sdp_crypto *out)
 {
-	uint64_t v;
+	const struct tg_span power = TG_SPAN("2^");
+	uint64_t n;
 
-	if(tg_span_starts(s, TG_SPAN("2^"))) {
-		if(!tg_span_u64(tg_span_of(s.ptr + 2, s.len - 2), 48, &v) || v == 0)
+	if(!tg_span_starts(s, power)) {
+		if(!tg_span_u64(s, UINT64_MAX, &n) || n == 0)
 			return false;
-		out->lifetime_log2 = (uint8_t)v;
-		out->lifetime = (uint64_t)1 << v;
+		out->lifetime = n;
 		return true;
 	}
-	if(!tg_span_u64(s, (uint64_t)1 << 48, &v) || v == 0)
+	s = tg_span_of(s.ptr + power.len, s.len - power.len);
+	if(!tg_span_u64(s, LIFETIME_LOG2_MAX, &n) || n == 0)
 		return false;
-	out->lifetime = v;
+	out->lifetime_log2 = (uint8_t)n;
+	out->lifetime = (uint64_t)1 << n;
 	return true;
 }
 
-/* "value:octets"; the value must fit the octets and 64 bits */
-static bool parse_mki(struct tg_span s, struct tg_sdp_crypto *out)
+/* "1:4": the value 1 in four octets */
+static bool read_mki(struct tg_span s, struct tg_sdp_crypto *out)
 {
-	struct tg_span value = tg_span_cut(&s, ':');
-	uint64_t v, octets;
+	struct tg_span digits = tg_span_cut(&s, ':');
+	uint64_t octets, value;
 
-	if(!tg_span_u64(value, UINT64_MAX, &v)
-			|| !tg_span_u64(s, MKI_OCTETS_MAX, &octets) || octets == 0
-			|| (octets < 8 && v >> (8 * octets)))
+	if(!tg_span_u64(s, MKI_OCTETS_MAX, &octets) || octets == 0
+			|| !tg_span_u64(digits, UINT64_MAX, &value)
+			|| (octets < sizeof(value) && value >> (8 * octets)))
 		return false;
-	out->mki = v;
+	out->mki = value;
 	out->mki_octets = (uint8_t)octets;
 	return true;
 }
 
-/* One "inline:..."; details are kept of the first */
-static bool parse_inline(struct tg_span s, struct tg_sdp_crypto *out)
+/* One key parameter: "inline:KEY", "|lifetime" and "|MKI" may follow */
+static bool read_key(struct tg_span s, struct tg_sdp_crypto *out)
 {
-	struct tg_sdp_crypto here = {0};
-	struct tg_span key;
+	const struct tg_span method = TG_SPAN("inline:");
+	bool with_lifetime = false;
 
-	if(!tg_span_istarts(s, TG_SPAN("inline:")))
+	if(!tg_span_istarts(s, method))
 		return false;
-	s = tg_span_of(s.ptr + 7, s.len - 7);
-	key = tg_span_cut(&s, '|');
-	if(!is_base64(key))
+	s = tg_span_of(s.ptr + method.len, s.len - method.len);
+	if(s.len && s.ptr[s.len - 1] == '|')
+		return false;
+	out->key = tg_span_cut(&s, '|');
+	if(!is_base64(out->key))
 		return false;
 	while(s.len) {
 		struct tg_span part = tg_span_cut(&s, '|');
 		bool is_mki = tg_span_find(part, ':') < part.len;
 
-		if(here.mki_octets || (!is_mki && here.lifetime)
-				|| !(is_mki ? parse_mki(part, &here)
-							: parse_lifetime(part, &here)))
+		/* the lifetime stands before the MKI, each once */
+		if(out->mki_octets || (with_lifetime && !is_mki))
 			return false;
-	}
-	if(out->n_keys++ == 0) {
-		out->key = key;
-		out->lifetime = here.lifetime;
-		out->lifetime_log2 = here.lifetime_log2;
-		out->mki = here.mki;
-		out->mki_octets = here.mki_octets;
+		if(!(is_mki ? read_mki(part, out) : read_lifetime(part, out)))
+			return false;
+		with_lifetime = true;
 	}
 	return true;
 }
 
-static bool parse_keys(struct tg_span s, struct tg_sdp_crypto *out)
+/*
+ * All key parameters; the first one's values go to *out. Several keys need an
+ * MKI each, of one length (RFC 4568 section 6.1).
+ */
+static bool read_keys(struct tg_span s, struct tg_sdp_crypto *out)
 {
+	bool several = tg_span_find(s, ';') < s.len;
+
 	if(s.len == 0 || s.ptr[s.len - 1] == ';')
 		return false;
 	while(s.len) {
-		if(!parse_inline(tg_span_cut(&s, ';'), out))
+		struct tg_sdp_crypto one = {0};
+
+		if(!read_key(tg_span_cut(&s, ';'), &one)
+				|| (several && one.mki_octets == 0))
 			return false;
+		if(out->n_keys++ == 0) {
+			out->key = one.key;
+			out->lifetime_log2 = one.lifetime_log2;
+			out->lifetime = one.lifetime;
+			out->mki = one.mki;
+			out->mki_octets = one.mki_octets;
+		} else if(one.mki_octets != out->mki_octets) {
+			return false;
+		}
 	}
 	return true;
 }
 
-void tg_sdp_parse_crypto(struct tg_span value, struct tg_sdp_crypto *out)
+void tg_sdp_crypto_read(struct tg_span value, struct tg_sdp_crypto *out)
 {
-	struct tg_span tag = tg_span_cut(&value, ' ');
-	uint64_t v;
+	struct tg_span rest = value;
+	struct tg_span tag = cut_field(&rest);
+	uint64_t n = 0;
 
-	value = tg_span_trim(value);
-	out->suite = tg_span_cut(&value, ' ');
-	out->params = tg_span_trim(value);
-	value = out->params;
-	out->valid = tg_span_u64(tag, TAG_MAX, &v) && out->suite.len;
-	if(!out->valid)
-		return;
-	out->tag = (uint32_t)v;
-	out->valid = parse_keys(tg_span_cut(&value, ' '), out);
-	out->session_params = tg_span_trim(value);
+	memset(out, 0, sizeof(*out));
+	out->suite = cut_field(&rest);
+	out->params = rest;
+	out->valid = tg_span_u64(tag, TAG_MAX, &n) && n > 0 && out->suite.len
+				 && read_keys(cut_field(&rest), out);
+	out->tag = (uint32_t)n;
+	out->session_params = tg_span_trim(rest);
 }

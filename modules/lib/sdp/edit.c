@@ -1,26 +1,34 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Edits of a session description: collected per line, applied in one pass.
- * Octets that no edit names come out as they went in.
+ * Edits of a session description. They hang on the line they concern and are
+ * played in one pass; what no edit touches is copied as it stands, line ends
+ * included. Text that would open a line of its own is refused.
  */
-#include "sdp/sdp.h"
+#include "sdp/internal.h"
 
-enum op { OP_DROP, OP_REPLACE, OP_ADD };
+struct replacement {
+	struct replacement *next; /* by place in the line */
+	struct tg_span part;      /* in the input */
+	struct tg_span with;
+};
 
-struct edit {
-	struct edit *next;
-	enum op op;
-	uint32_t line;
-	struct tg_span part; /* OP_REPLACE: what goes */
-	struct tg_span with; /* OP_REPLACE, OP_ADD: what comes */
+struct addition {
+	struct addition *next;
+	struct tg_span text;
+};
+
+struct line_edit {
+	bool drop;
+	struct replacement *replace;
+	struct addition *add;
 };
 
 struct tg_sdp_edit {
 	const struct tg_sdp *sdp;
 	struct tg_arena *arena;
-	struct edit *first;
-	struct edit **last;
+	struct line_edit *line; /* one for each line */
+	struct tg_span eol;     /* for lines that are added */
 };
 
 struct tg_sdp_edit *tg_sdp_edit_new(
@@ -32,162 +40,170 @@ struct tg_sdp_edit *tg_sdp_edit_new(
 		return NULL;
 	e->sdp = sdp;
 	e->arena = arena;
-	e->last = &e->first;
+	e->eol = TG_SPAN("\r\n");
+	if(sdp->n_lines && sdp->line[0].end_octets == 1)
+		e->eol = TG_SPAN("\n");
+	if(sdp->n_lines) {
+		e->line = tg_arena_array(arena, sdp->n_lines, sizeof(*e->line));
+		if(!e->line)
+			return NULL;
+	}
 	return e;
 }
 
-/* Replacements of a line are kept in the order of their places */
-static bool remember(struct tg_sdp_edit *e, const struct edit *what)
+static bool one_line(struct tg_span s)
 {
-	struct edit **at = &e->first;
-	struct edit *item;
-
-	if(what->line >= e->sdp->n_lines)
-		return false;
-	item = tg_arena_get(e->arena, sizeof(*item));
-	if(!item)
-		return false;
-	*item = *what;
-	if(what->op != OP_REPLACE) {
-		*e->last = item;
-		e->last = &item->next;
-		return true;
+	for(size_t i = 0; i < s.len; i++) {
+		if(s.ptr[i] == '\r' || s.ptr[i] == '\n' || s.ptr[i] == 0)
+			return false;
 	}
-	while(*at
-			&& !((*at)->op == OP_REPLACE && (*at)->part.ptr > what->part.ptr))
-		at = &(*at)->next;
-	item->next = *at;
-	*at = item;
-	if(!item->next)
-		e->last = &item->next;
 	return true;
 }
 
 bool tg_sdp_edit_drop(struct tg_sdp_edit *e, uint32_t line)
 {
-	return remember(e, &(struct edit){.op = OP_DROP, .line = line});
+	if(line >= e->sdp->n_lines)
+		return false;
+	e->line[line].drop = true;
+	return true;
 }
 
-static bool overlaps(const struct tg_sdp_edit *e, struct tg_span part)
+static size_t offset(const struct tg_sdp *sdp, const char *at)
 {
-	for(const struct edit *i = e->first; i; i = i->next) {
-		if(i->op == OP_REPLACE && part.ptr < i->part.ptr + i->part.len
-				&& i->part.ptr < part.ptr + part.len)
-			return true;
+	return (size_t)(at - sdp->text.ptr);
+}
+
+/* The line that part lies in, n_lines when there is none */
+static size_t line_of(const struct tg_sdp *sdp, struct tg_span part)
+{
+	uintptr_t at = (uintptr_t)part.ptr;
+	uintptr_t from = (uintptr_t)sdp->text.ptr;
+
+	if(!part.ptr || at < from || at - from > sdp->text.len
+			|| part.len > sdp->text.len - (at - from))
+		return sdp->n_lines;
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		size_t start = offset(sdp, sdp->line[i].text.ptr);
+		size_t end = start + sdp->line[i].text.len;
+
+		if(at - from >= start && at - from + part.len <= end)
+			return i;
 	}
-	return false;
+	return sdp->n_lines;
+}
+
+/* Insertions go before a replacement at their place, in their own order */
+static bool goes_before(struct tg_span a, struct tg_span b)
+{
+	return a.ptr < b.ptr || (a.ptr == b.ptr && a.len == 0 && b.len > 0);
+}
+
+static bool overlap(struct tg_span a, struct tg_span b)
+{
+	return a.ptr < b.ptr + b.len && b.ptr < a.ptr + a.len;
 }
 
 bool tg_sdp_edit_replace(
 		struct tg_sdp_edit *e, struct tg_span part, struct tg_span with)
 {
-	for(uint32_t i = 0; i < e->sdp->n_lines; i++) {
-		struct tg_span line = e->sdp->line[i].text;
+	size_t line = line_of(e->sdp, part);
+	struct replacement **at, *r;
 
-		if(part.ptr >= line.ptr && part.ptr + part.len <= line.ptr + line.len)
-			return !overlaps(e, part)
-				   && remember(e, &(struct edit){.op = OP_REPLACE,
-											.line = i,
-											.part = part,
-											.with = with});
+	if(line == e->sdp->n_lines || !one_line(with))
+		return false;
+	for(at = &e->line[line].replace; *at; at = &(*at)->next) {
+		if(overlap((*at)->part, part))
+			return false;
 	}
-	return false;
+	for(at = &e->line[line].replace; *at && !goes_before(part, (*at)->part);)
+		at = &(*at)->next;
+	r = tg_arena_get(e->arena, sizeof(*r));
+	if(!r)
+		return false;
+	r->part = part;
+	r->with = tg_arena_dup(e->arena, with);
+	r->next = *at;
+	if(!r->with.ptr)
+		return false;
+	*at = r;
+	return true;
 }
 
 bool tg_sdp_edit_add_after(
 		struct tg_sdp_edit *e, uint32_t line, struct tg_span text)
 {
-	return remember(
-			e, &(struct edit){.op = OP_ADD, .line = line, .with = text});
+	struct addition **last, *a;
+
+	if(line >= e->sdp->n_lines || text.len == 0 || !one_line(text))
+		return false;
+	for(last = &e->line[line].add; *last; last = &(*last)->next)
+		;
+	a = tg_arena_get(e->arena, sizeof(*a));
+	if(!a)
+		return false;
+	a->text = tg_arena_dup(e->arena, text);
+	if(!a->text.ptr)
+		return false;
+	*last = a;
+	return true;
 }
 
-/* ---- applying ------------------------------------------------------------ */
+/* ---- playing them: one pass counts (buffer NULL), the next writes --------- */
 
-static size_t put(char *at, struct tg_span s)
+struct writer {
+	char *buffer;
+	size_t used;
+};
+
+static void put(struct writer *w, struct tg_span s)
 {
-	if(at && s.len)
-		memcpy(at, s.ptr, s.len);
-	return s.len;
+	if(w->buffer && s.len)
+		memcpy(w->buffer + w->used, s.ptr, s.len);
+	w->used += s.len;
 }
 
-static bool dropped(const struct tg_sdp_edit *e, uint32_t line)
+static void put_text(
+		struct writer *w, struct tg_span text, const struct replacement *r)
 {
-	for(const struct edit *i = e->first; i; i = i->next) {
-		if(i->op == OP_DROP && i->line == line)
-			return true;
+	const char *at = text.ptr;
+
+	for(; r; r = r->next) {
+		put(w, tg_span_of(at, (size_t)(r->part.ptr - at)));
+		put(w, r->with);
+		at = r->part.ptr + r->part.len;
 	}
-	return false;
+	put(w, tg_span_of(at, (size_t)(text.ptr + text.len - at)));
 }
 
-static size_t put_line(
-		const struct tg_sdp_edit *e, uint32_t line, char *at, size_t used)
+static void put_line(struct writer *w, const struct tg_sdp_edit *e,
+		const struct tg_sdp_line *line, const struct line_edit *edit)
 {
-	struct tg_span rest = e->sdp->line[line].text;
+	bool first = edit->drop;
 
-	for(const struct edit *i = e->first; i; i = i->next) {
-		size_t before;
-
-		if(i->op != OP_REPLACE || i->line != line)
-			continue;
-		before = (size_t)(i->part.ptr - rest.ptr);
-		used += put(at ? at + used : NULL, tg_span_of(rest.ptr, before));
-		used += put(at ? at + used : NULL, i->with);
-		rest.ptr += before + i->part.len;
-		rest.len -= before + i->part.len;
+	if(!edit->drop)
+		put_text(w, line->text, edit->replace);
+	for(const struct addition *a = edit->add; a; a = a->next) {
+		if(!first)
+			put(w, e->eol);
+		first = false;
+		put(w, a->text);
 	}
-	return used + put(at ? at + used : NULL, rest);
-}
-
-static struct tg_span line_end(const struct tg_sdp_line *line)
-{
-	static const char crlf[] = "\r\n";
-
-	return line->end_octets == 1 ? tg_span_of(crlf + 1, 1)
-								 : tg_span_of(crlf, line->end_octets);
-}
-
-/* Added lines end as the line before them does; CRLF where it has no end */
-static size_t put_added(
-		const struct tg_sdp_edit *e, uint32_t line, char *at, size_t used)
-{
-	const struct tg_sdp_line *before = &e->sdp->line[line];
-	struct tg_span end =
-			before->end_octets ? line_end(before) : TG_SPAN("\r\n");
-	bool open = before->end_octets == 0 && !dropped(e, line);
-
-	for(const struct edit *i = e->first; i; i = i->next) {
-		if(i->op != OP_ADD || i->line != line)
-			continue;
-		if(open)
-			used += put(at ? at + used : NULL, end);
-		open = false;
-		used += put(at ? at + used : NULL, i->with);
-		used += put(at ? at + used : NULL, end);
-	}
-	return used;
-}
-
-static size_t put_all(const struct tg_sdp_edit *e, char *at)
-{
-	size_t used = 0;
-
-	for(uint32_t i = 0; i < e->sdp->n_lines; i++) {
-		if(!dropped(e, i)) {
-			used = put_line(e, i, at, used);
-			used += put(at ? at + used : NULL, line_end(&e->sdp->line[i]));
-		}
-		used = put_added(e, i, at, used);
-	}
-	return used;
+	if(!edit->drop || edit->add)
+		put(w, tg_span_of(line->text.ptr + line->text.len, line->end_octets));
 }
 
 struct tg_span tg_sdp_edit_apply(struct tg_sdp_edit *e)
 {
-	size_t octets = put_all(e, NULL);
-	char *out = tg_arena_get(e->arena, octets + 1);
+	struct writer w = {NULL, 0};
+	size_t octets;
 
-	if(!out)
+	for(size_t i = 0; i < e->sdp->n_lines; i++)
+		put_line(&w, e, &e->sdp->line[i], &e->line[i]);
+	octets = w.used;
+	w = (struct writer){tg_arena_get(e->arena, octets + 1), 0};
+	if(!w.buffer)
 		return tg_span_of(NULL, 0);
-	put_all(e, out);
-	return tg_span_of(out, octets);
+	for(size_t i = 0; i < e->sdp->n_lines; i++)
+		put_line(&w, e, &e->sdp->line[i], &e->line[i]);
+	return tg_span_of(w.buffer, octets);
 }

@@ -1,208 +1,391 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The index of a session description: lines first, then one pass that hands
- * each line to the section it stands in. Octets are never copied.
+ * The index of a session description. Three passes: lines, number of media
+ * sections, their contents. Strict where two readers could disagree about
+ * what is said (a second v= or c= line, a lone CR, NUL, a broken m= line);
+ * lines it does not know are only counted.
  */
-#include "sdp/sdp.h"
+#include "sdp/internal.h"
 
-#include "sdp/attribute.h"
+/* ---- lines --------------------------------------------------------------- */
 
-struct parser {
-	struct tg_sdp *sdp;
-	struct tg_arena *arena;
-};
-
-static enum tg_sdp_rc malformed(
-		struct tg_sdp *sdp, size_t line, const char *what)
+static enum tg_sdp_rc bad(struct tg_sdp *sdp, size_t index, const char *what)
 {
-	sdp->bad_line = (uint32_t)line + 1;
+	sdp->bad_line = (uint32_t)index + 1;
 	sdp->bad = what;
 	return TG_SDP_MALFORMED;
 }
 
-/* ---- lines --------------------------------------------------------------- */
-
 static size_t count_lines(struct tg_span text)
 {
-	size_t n = 0;
+	size_t n = text.ptr[text.len - 1] == '\n' ? 0 : 1;
 
-	while(text.len) {
-		tg_span_cut(&text, '\n');
-		n++;
-	}
+	for(size_t i = 0; i < text.len; i++)
+		n += text.ptr[i] == '\n';
 	return n;
 }
 
-static bool take_line(struct tg_span *rest, struct tg_sdp_line *line)
+static void split(struct tg_sdp *sdp)
 {
-	size_t at = tg_span_find(*rest, '\n');
-	bool ended = at < rest->len;
-	struct tg_span text = tg_span_cut(rest, '\n');
+	struct tg_span rest = sdp->text;
 
-	line->end_octets = ended ? 1 : 0;
-	if(ended && text.len && text.ptr[text.len - 1] == '\r') {
-		text.len--;
-		line->end_octets = 2;
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		struct tg_sdp_line *line = &sdp->line[i];
+		size_t end = tg_span_find(rest, '\n');
+		size_t whole = end < rest.len ? end + 1 : end;
+
+		line->text = tg_span_of(rest.ptr, end);
+		if(end < rest.len && end && rest.ptr[end - 1] == '\r')
+			line->text.len--;
+		line->end_octets = whole - line->text.len;
+		rest = tg_span_of(rest.ptr + whole, rest.len - whole);
 	}
-	line->text = text;
-	line->type = text.len ? text.ptr[0] : 0;
-	return text.len >= 2 && text.ptr[1] == '=' && text.ptr[0] >= 'a'
-		   && text.ptr[0] <= 'z' && !memchr(text.ptr, 0, text.len)
-		   && !memchr(text.ptr, '\r', text.len);
 }
 
-static enum tg_sdp_rc split(struct parser *p)
+static bool has_control(struct tg_span s)
 {
-	struct tg_sdp *sdp = p->sdp;
-	struct tg_span rest = sdp->text;
-	size_t n = count_lines(rest);
+	for(size_t i = 0; i < s.len; i++) {
+		if(s.ptr[i] == '\r' || s.ptr[i] == 0)
+			return true;
+	}
+	return false;
+}
 
-	if(n > TG_SDP_LINES_MAX)
-		return TG_SDP_TOO_LARGE;
-	sdp->line = tg_arena_array(p->arena, n, sizeof(*sdp->line));
-	if(!sdp->line)
-		return TG_SDP_NO_MEMORY;
-	for(size_t i = 0; i < n; i++) {
-		if(!take_line(&rest, &sdp->line[i]))
-			return malformed(sdp, i, "not of the form letter=value");
-		sdp->n_lines = i + 1;
+/* Blank lines are let through at the end alone */
+static enum tg_sdp_rc check_lines(struct tg_sdp *sdp)
+{
+	bool blank = false;
+
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		struct tg_sdp_line *line = &sdp->line[i];
+		struct tg_span s = line->text;
+
+		if(s.len == 0) {
+			blank = true;
+			continue;
+		}
+		if(blank)
+			return bad(sdp, i, "text after a blank line");
+		if(s.len < 2 || s.ptr[1] != '=' || s.ptr[0] < 'a' || s.ptr[0] > 'z')
+			return bad(sdp, i, "not of the form x=...");
+		if(has_control(s))
+			return bad(sdp, i, "CR or NUL inside a line");
+		if((s.ptr[0] == 'v') != (i == 0))
+			return bad(sdp, i, i ? "a second v= line" : "v= must come first");
+		line->type = s.ptr[0];
 	}
 	return TG_SDP_OK;
 }
 
-/* ---- sections ------------------------------------------------------------ */
+struct tg_sdp_attribute tg_sdp_attribute_of(const struct tg_sdp_line *line)
+{
+	struct tg_sdp_attribute a = {{0}, {0}};
+
+	if(line->type == 'a' && line->text.len > 2) {
+		a.value = tg_span_of(line->text.ptr + 2, line->text.len - 2);
+		a.name = tg_span_cut(&a.value, ':');
+	}
+	return a;
+}
+
+/* ---- values -------------------------------------------------------------- */
 
 static struct tg_span value_of(const struct tg_sdp_line *line)
 {
 	return tg_span_of(line->text.ptr + 2, line->text.len - 2);
 }
 
-static enum tg_sdp_rc make_media(struct parser *p)
+static bool is_token(struct tg_span s)
 {
-	struct tg_sdp *sdp = p->sdp;
+	for(size_t i = 0; i < s.len; i++) {
+		if(s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f)
+			return false;
+	}
+	return s.len > 0;
+}
+
+static enum tg_sdp_proto_kind kind_of(struct tg_span proto, bool *feedback)
+{
+	static const struct {
+		struct tg_span name;
+		enum tg_sdp_proto_kind kind;
+		bool feedback;
+	} known[] = {
+			{TG_SPAN_INIT("RTP/AVP"), TG_SDP_PROTO_AVP, false},
+			{TG_SPAN_INIT("RTP/AVPF"), TG_SDP_PROTO_AVP, true},
+			{TG_SPAN_INIT("RTP/SAVP"), TG_SDP_PROTO_SAVP, false},
+			{TG_SPAN_INIT("RTP/SAVPF"), TG_SDP_PROTO_SAVP, true},
+			{TG_SPAN_INIT("UDP/TLS/RTP/SAVP"), TG_SDP_PROTO_DTLS, false},
+			{TG_SPAN_INIT("UDP/TLS/RTP/SAVPF"), TG_SDP_PROTO_DTLS, true},
+	};
+
+	for(size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if(tg_span_ieq(proto, known[i].name)) {
+			*feedback = known[i].feedback;
+			return known[i].kind;
+		}
+	}
+	return TG_SDP_PROTO_OTHER;
+}
+
+/* "audio 49170/2 RTP/AVP 0 8"; one blank between fields (RFC 8866 5.14) */
+static bool read_media_line(struct tg_span v, struct tg_sdp_media *m)
+{
+	struct tg_span ports;
+	uint64_t n;
+
+	m->type = tg_span_cut(&v, ' ');
+	ports = tg_span_cut(&v, ' ');
+	m->proto = tg_span_cut(&v, ' ');
+	if(!is_token(m->type) || !is_token(m->proto) || v.len == 0
+			|| v.ptr[0] == ' ')
+		return false;
+	m->n_ports = 1;
+	if(tg_span_find(ports, '/') < ports.len) {
+		struct tg_span port = tg_span_cut(&ports, '/');
+
+		if(!tg_span_u64(ports, UINT16_MAX, &n) || n == 0)
+			return false;
+		m->n_ports = (uint16_t)n;
+		ports = port;
+	}
+	if(!tg_span_u64(ports, UINT16_MAX, &n))
+		return false;
+	m->port = (uint16_t)n;
+	m->kind = kind_of(m->proto, &m->feedback);
+	return true;
+}
+
+/* "IN IP4 192.0.2.1/127" */
+static bool read_connection(struct tg_span v, struct tg_span *address)
+{
+	struct tg_span net = tg_span_cut(&v, ' ');
+	struct tg_span type = tg_span_cut(&v, ' ');
+
+	if(!is_token(net) || !is_token(type) || !is_token(v))
+		return false;
+	*address = tg_span_cut(&v, '/');
+	return address->len > 0;
+}
+
+static enum tg_sdp_setup setup_of(struct tg_span v)
+{
+	static const struct tg_span names[] = {
+			[TG_SDP_SETUP_ACTIVE] = TG_SPAN_INIT("active"),
+			[TG_SDP_SETUP_PASSIVE] = TG_SPAN_INIT("passive"),
+			[TG_SDP_SETUP_ACTPASS] = TG_SPAN_INIT("actpass"),
+			[TG_SDP_SETUP_HOLDCONN] = TG_SPAN_INIT("holdconn"),
+	};
+
+	v = tg_span_trim(v);
+	for(unsigned i = TG_SDP_SETUP_ACTIVE; i <= TG_SDP_SETUP_HOLDCONN; i++) {
+		if(tg_span_ieq(v, names[i]))
+			return (enum tg_sdp_setup)i;
+	}
+	return TG_SDP_SETUP_NONE;
+}
+
+static enum tg_sdp_encryption encryption_of(struct tg_span v)
+{
+	v = tg_span_trim(v);
+	if(tg_span_ieq(v, TG_SPAN("optional")))
+		return TG_SDP_ENC_OPTIONAL;
+	if(tg_span_ieq(v, TG_SPAN("rejected")))
+		return TG_SDP_ENC_REJECTED;
+	return TG_SDP_ENC_REQUIRED; /* what we cannot read is the strict one */
+}
+
+/* Attributes that stand at either level */
+static bool read_security(
+		const struct tg_sdp_attribute *a, struct tg_sdp_security *s)
+{
+	if(tg_span_eq(a->name, TG_SPAN("fingerprint"))) {
+		struct tg_span v = tg_span_trim(a->value);
+		struct tg_span hash = tg_span_cut(&v, ' ');
+
+		if(s->n_fingerprints++ == 0) {
+			s->fingerprint_hash = hash;
+			s->fingerprint = tg_span_trim(v);
+		}
+	} else if(tg_span_eq(a->name, TG_SPAN("setup"))) {
+		s->setup = setup_of(a->value);
+	} else if(tg_span_eq(a->name, TG_SPAN("tls-id"))) {
+		s->tls_id = tg_span_trim(a->value);
+	} else if(tg_span_eq(a->name, TG_SPAN("encryption"))) {
+		s->encryption = encryption_of(a->value);
+	} else if(tg_span_eq(a->name, TG_SPAN("key-mgmt"))) {
+		s->key_mgmt = true;
+	} else if(tg_span_eq(a->name, TG_SPAN("cryptoscale"))) {
+		s->crypto_scale = true;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void inherit(
+		struct tg_sdp_security *m, const struct tg_sdp_security *session)
+{
+	if(m->n_fingerprints == 0) {
+		m->fingerprint_hash = session->fingerprint_hash;
+		m->fingerprint = session->fingerprint;
+		m->n_fingerprints = session->n_fingerprints;
+	}
+	if(m->setup == TG_SDP_SETUP_NONE)
+		m->setup = session->setup;
+	if(m->tls_id.len == 0)
+		m->tls_id = session->tls_id;
+	if(m->encryption == TG_SDP_ENC_ABSENT)
+		m->encryption = session->encryption;
+	m->key_mgmt |= session->key_mgmt;
+	m->crypto_scale |= session->crypto_scale;
+}
+
+/* ---- sections ------------------------------------------------------------ */
+
+static bool read_rtcp(struct tg_span v, uint16_t *port)
+{
+	uint64_t n;
+
+	v = tg_span_trim(v);
+	if(!tg_span_u64(tg_span_cut(&v, ' '), UINT16_MAX, &n))
+		return false;
+	*port = (uint16_t)n;
+	return true;
+}
+
+/* Attributes of a media section; NULL, or what is wrong */
+static const char *read_media_attribute(
+		const struct tg_sdp_attribute *a, uint32_t line, struct tg_sdp_media *m)
+{
+	if(tg_span_eq(a->name, TG_SPAN("crypto"))) {
+		tg_sdp_crypto_read(a->value, &m->crypto[m->n_crypto]);
+		m->crypto[m->n_crypto++].line = line;
+	} else if(tg_span_eq(a->name, TG_SPAN("rtcp"))) {
+		if(!read_rtcp(a->value, &m->rtcp_port))
+			return "a=rtcp without a port";
+	} else if(tg_span_eq(a->name, TG_SPAN("rtcp-mux"))) {
+		m->rtcp_mux = true;
+	} else if(tg_span_eq(a->name, TG_SPAN("bundle-only"))) {
+		m->bundle_only = true;
+	} else if(tg_span_eq(a->name, TG_SPAN("mid"))) {
+		m->mid = tg_span_trim(a->value);
+	} else {
+		read_security(a, &m->security);
+	}
+	return NULL;
+}
+
+static size_t count_crypto(
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m)
+{
 	size_t n = 0;
 
-	for(size_t i = 0; i < sdp->n_lines; i++)
-		n += sdp->line[i].type == 'm';
+	for(uint32_t i = 1; i < m->n_lines; i++) {
+		struct tg_sdp_attribute a =
+				tg_sdp_attribute_of(&sdp->line[m->first_line + i]);
+
+		n += tg_span_eq(a.name, TG_SPAN("crypto"));
+	}
+	return n;
+}
+
+static enum tg_sdp_rc read_session(struct tg_sdp *sdp, size_t n_lines)
+{
+	for(size_t i = 1; i < n_lines; i++) {
+		struct tg_sdp_attribute a = tg_sdp_attribute_of(&sdp->line[i]);
+
+		if(sdp->line[i].type == 'a')
+			read_security(&a, &sdp->security);
+		if(sdp->line[i].type != 'c')
+			continue;
+		if(sdp->session_address.len)
+			return bad(sdp, i, "a second c= line");
+		if(!read_connection(value_of(&sdp->line[i]), &sdp->session_address))
+			return bad(sdp, i, "c= line");
+	}
+	return TG_SDP_OK;
+}
+
+static enum tg_sdp_rc read_media(
+		struct tg_sdp *sdp, struct tg_sdp_media *m, struct tg_arena *arena)
+{
+	size_t n_crypto = count_crypto(sdp, m);
+
+	if(!read_media_line(value_of(&sdp->line[m->first_line]), m))
+		return bad(sdp, m->first_line, "m= line");
+	if(n_crypto > TG_SDP_CRYPTO_MAX)
+		return TG_SDP_TOO_LARGE;
+	if(n_crypto) {
+		m->crypto = tg_arena_array(arena, n_crypto, sizeof(*m->crypto));
+		if(!m->crypto)
+			return TG_SDP_NO_MEMORY;
+	}
+	for(uint32_t i = m->first_line + 1; i < m->first_line + m->n_lines; i++) {
+		struct tg_sdp_attribute a = tg_sdp_attribute_of(&sdp->line[i]);
+		const char *what = read_media_attribute(&a, i, m);
+
+		if(what)
+			return bad(sdp, i, what);
+		if(sdp->line[i].type != 'c')
+			continue;
+		if(m->address.len)
+			return bad(sdp, i, "a second c= line");
+		if(!read_connection(value_of(&sdp->line[i]), &m->address))
+			return bad(sdp, i, "c= line");
+	}
+	if(m->address.len == 0)
+		m->address = sdp->session_address;
+	inherit(&m->security, &sdp->security);
+	return TG_SDP_OK;
+}
+
+/* Finds the m= lines; *session_lines: how many stand before the first */
+static enum tg_sdp_rc find_media(
+		struct tg_sdp *sdp, struct tg_arena *arena, size_t *session_lines)
+{
+	size_t n = 0;
+
+	*session_lines = sdp->n_lines;
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		if(sdp->line[i].type == 'm' && n++ == 0)
+			*session_lines = i;
+	}
 	if(n > TG_SDP_MEDIA_MAX)
 		return TG_SDP_TOO_LARGE;
 	if(n == 0)
 		return TG_SDP_OK;
-	sdp->media = tg_arena_array(p->arena, n, sizeof(*sdp->media));
-	return sdp->media ? TG_SDP_OK : TG_SDP_NO_MEMORY;
-}
-
-static bool parse_ports(struct tg_span s, struct tg_sdp_media *m)
-{
-	struct tg_span port = tg_span_cut(&s, '/');
-	uint64_t v, n = 1;
-
-	if(!tg_span_u64(port, UINT16_MAX, &v)
-			|| (s.len && !tg_span_u64(s, UINT16_MAX, &n)) || n == 0)
-		return false;
-	m->port = (uint16_t)v;
-	m->n_ports = (uint16_t)n;
-	return true;
-}
-
-static bool parse_media(struct tg_span v, struct tg_sdp_media *m)
-{
-	m->type = tg_span_cut(&v, ' ');
-	if(!parse_ports(tg_span_cut(&v, ' '), m))
-		return false;
-	m->proto = tg_span_cut(&v, ' ');
-	m->kind = tg_sdp_proto_kind(m->proto, &m->feedback);
-	return m->type.len && m->proto.len;
-}
-
-/* c=<nettype> <addrtype> <address>[/ttl[/n]] */
-static struct tg_span connection_address(struct tg_span v)
-{
-	tg_span_cut(&v, ' ');
-	tg_span_cut(&v, ' ');
-	v = tg_span_trim(v);
-	return tg_span_cut(&v, '/');
-}
-
-static enum tg_sdp_rc media_lines(struct parser *p, struct tg_sdp_media *m)
-{
-	struct tg_sdp *sdp = p->sdp;
-	size_t end = m->first_line + m->n_lines;
-	size_t n_crypto = 0;
-
-	for(size_t i = m->first_line; i < end; i++)
-		n_crypto += tg_sdp_is_crypto(&sdp->line[i]);
-	if(n_crypto > TG_SDP_CRYPTO_MAX)
-		return TG_SDP_TOO_LARGE;
-	if(n_crypto) {
-		m->crypto = tg_arena_array(p->arena, n_crypto, sizeof(*m->crypto));
-		if(!m->crypto)
-			return TG_SDP_NO_MEMORY;
-	}
-	m->address = sdp->session_address;
-	for(size_t i = m->first_line + 1; i < end; i++) {
-		const struct tg_sdp_line *line = &sdp->line[i];
-
-		if(line->type == 'c')
-			m->address = connection_address(value_of(line));
-		else if(line->type == 'a')
-			tg_sdp_media_attribute(m, (uint32_t)i, value_of(line));
-	}
-	tg_sdp_inherit(&m->security, &sdp->security);
-	return TG_SDP_OK;
-}
-
-static enum tg_sdp_rc session_lines(struct parser *p, size_t end)
-{
-	struct tg_sdp *sdp = p->sdp;
-
-	for(size_t i = 0; i < end; i++) {
-		const struct tg_sdp_line *line = &sdp->line[i];
-
-		if(line->type == 'c')
-			sdp->session_address = connection_address(value_of(line));
-		else if(line->type == 'a')
-			tg_sdp_security_attribute(&sdp->security, value_of(line));
+	sdp->media = tg_arena_array(arena, n, sizeof(*sdp->media));
+	if(!sdp->media)
+		return TG_SDP_NO_MEMORY;
+	for(size_t i = *session_lines; i < sdp->n_lines; i++) {
+		if(sdp->line[i].type == 'm')
+			sdp->media[sdp->n_media++].first_line = (uint32_t)i;
+		if(sdp->line[i].type) /* not the blank lines at the end */
+			sdp->media[sdp->n_media - 1].n_lines++;
 	}
 	return TG_SDP_OK;
 }
 
-static size_t next_media(const struct tg_sdp *sdp, size_t i)
+static enum tg_sdp_rc read_all(struct tg_sdp *sdp, struct tg_arena *arena)
 {
-	while(i < sdp->n_lines && sdp->line[i].type != 'm')
-		i++;
-	return i;
-}
-
-static enum tg_sdp_rc sections(struct parser *p)
-{
-	struct tg_sdp *sdp = p->sdp;
-	size_t at = next_media(sdp, 0);
-	enum tg_sdp_rc rc = make_media(p);
+	size_t session_lines;
+	enum tg_sdp_rc rc = check_lines(sdp);
 
 	if(rc == TG_SDP_OK)
-		rc = session_lines(p, at);
-	while(rc == TG_SDP_OK && at < sdp->n_lines) {
-		struct tg_sdp_media *m = &sdp->media[sdp->n_media];
-		size_t end = next_media(sdp, at + 1);
-
-		m->first_line = (uint32_t)at;
-		m->n_lines = (uint32_t)(end - at);
-		if(!parse_media(value_of(&sdp->line[at]), m))
-			return malformed(sdp, at, "m= needs media, port, protocol");
-		rc = media_lines(p, m);
-		sdp->n_media++;
-		at = end;
-	}
+		rc = find_media(sdp, arena, &session_lines);
+	if(rc == TG_SDP_OK)
+		rc = read_session(sdp, session_lines);
+	for(size_t i = 0; rc == TG_SDP_OK && i < sdp->n_media; i++)
+		rc = read_media(sdp, &sdp->media[i], arena);
 	return rc;
 }
 
 enum tg_sdp_rc tg_sdp_parse(
 		struct tg_span text, struct tg_arena *arena, struct tg_sdp *out)
 {
-	struct parser p = {out, arena};
-	enum tg_sdp_rc rc;
+	size_t n;
 
 	memset(out, 0, sizeof(*out));
 	out->text = text;
@@ -210,10 +393,35 @@ enum tg_sdp_rc tg_sdp_parse(
 		return TG_SDP_EMPTY;
 	if(text.len > TG_SDP_OCTETS_MAX)
 		return TG_SDP_TOO_LARGE;
-	rc = split(&p);
-	if(rc == TG_SDP_OK && !tg_span_eq(out->line[0].text, TG_SPAN("v=0")))
-		rc = malformed(out, 0, "does not begin with v=0");
-	if(rc == TG_SDP_OK)
-		rc = sections(&p);
-	return rc;
+	n = count_lines(text);
+	if(n > TG_SDP_LINES_MAX)
+		return TG_SDP_TOO_LARGE;
+	out->line = tg_arena_array(arena, n, sizeof(*out->line));
+	if(!out->line)
+		return TG_SDP_NO_MEMORY;
+	out->n_lines = n;
+	split(out);
+	return read_all(out, arena);
+}
+
+bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
+{
+	static const struct tg_span names[] = {
+			TG_SPAN_INIT("crypto"),
+			TG_SPAN_INIT("cryptoscale"),
+			TG_SPAN_INIT("fingerprint"),
+			TG_SPAN_INIT("setup"),
+			TG_SPAN_INIT("tls-id"),
+			TG_SPAN_INIT("key-mgmt"),
+			TG_SPAN_INIT("encryption"),
+			TG_SPAN_INIT("connection"),
+	};
+	struct tg_span name = tg_span_trim(tg_sdp_attribute_of(line).name);
+
+	/* case-insensitive, blanks ignored: a lenient reader may take it so */
+	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if(tg_span_ieq(name, names[i]))
+			return true;
+	}
+	return false;
 }
