@@ -53,9 +53,10 @@ static const struct dtls *dtls_of_const(const struct tg_key *k)
 	return (const struct dtls *)k;
 }
 
-#define EACH_PART(d, a)                                                       \
-	for(struct tg_association *a = (d)->part; a <= &(d)->part[(d)->has_rtcp]; \
-			a++)
+static size_t parts(const struct dtls *d)
+{
+	return d->has_rtcp ? 2 : 1;
+}
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -178,10 +179,9 @@ static void agree(struct dtls *d, const struct remote *r,
 		return;
 	d->key.reason = TG_REASON_NONE;
 	d->key.detail[0] = '\0';
-	EACH_PART(d, a)
-	{
-		tg_association_begin(a, role);
-		tg_association_judge(a);
+	for(size_t i = 0; i < parts(d); i++) {
+		tg_association_begin(&d->part[i], role);
+		tg_association_judge(&d->part[i]);
 	}
 }
 
@@ -197,10 +197,9 @@ static enum tg_key_rc offer(
 			return TG_KEY_INTERNAL;
 		d->fresh_offer = true;
 	}
-	if(!d->agreed)
-		EACH_PART(d, a)
-	if(!a->open)
-		tg_association_begin(a, TG_DTLS_UNDECIDED);
+	for(size_t i = 0; i < parts(d) && !d->agreed; i++)
+		if(!d->part[i].open)
+			tg_association_begin(&d->part[i], TG_DTLS_UNDECIDED);
 	d->offered = true;
 	return write_lines(d, "actpass", true, out);
 }
@@ -302,8 +301,8 @@ static struct tg_key *fork_key(const struct tg_key *k, void *user)
 	f->has_rtcp = d->has_rtcp;
 	f->offered = true;
 	memcpy(f->tls_id, d->tls_id, sizeof(f->tls_id));
-	EACH_PART(f, a)
-	tg_association_begin(a, TG_DTLS_UNDECIDED);
+	for(size_t i = 0; i < parts(f); i++)
+		tg_association_begin(&f->part[i], TG_DTLS_UNDECIDED);
 	return &f->key;
 }
 
@@ -427,8 +426,8 @@ void tg_dtls_tick(struct tg_key *k, uint64_t now_ms)
 {
 	struct dtls *d = dtls_of(k);
 
-	EACH_PART(d, a)
-	tg_association_tick(a, now_ms);
+	for(size_t i = 0; i < parts(d); i++)
+		tg_association_tick(&d->part[i], now_ms);
 }
 
 const struct tg_key_ops tg_dtls_ops = {
