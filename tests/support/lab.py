@@ -139,7 +139,7 @@ class Lab:
         return (text.replace("/etc/trunkguard/pki", self.pki)
                 .replace("/etc/trunkguard", self.etc)
                 .replace("/usr/lib/trunkguard/kamailio", os.path.join(BUILD, "modules"))
-                .replace("/run/kamailio", self.run))
+                .replace("/run/kamailio", self.run).replace("/run/rtpengine", self.run))
 
     def bindsrc(self):
         """The helper that gives a peer its source address, built when needed."""
@@ -185,8 +185,7 @@ class Lab:
         if not os.path.exists(secret):
             self.write("ng.secret", secrets.token_hex(32) + "\n", 0o600)
         if self.plugin:
-            self.write("rtp_plugin.conf", self.template("tests", "lab", "rtp_plugin.conf")
-                       .replace("@ETC@", self.etc).replace("@RUN@", self.run), 0o600)
+            self.write("rtp_plugin.conf", self.shipped("rtpengine-plugin.conf"), 0o600)
 
     def _write_peer(self, name):
         address, dns, listen, media = PEERS[name]
