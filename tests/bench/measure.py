@@ -11,23 +11,34 @@ import os
 import statistics
 
 
-def cpu_ns(group):
-    """Nanoseconds of CPU all threads of a process group have used so far."""
-    total = 0
+def _pids_of(group):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/stat", encoding="ascii",
                       errors="replace") as f:
-                pgrp = int(f.read().rsplit(")", 1)[1].split()[2])
-            if pgrp != group:
-                continue
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat",
+                if int(f.read().rsplit(")", 1)[1].split()[2]) == group:
+                    yield pid
+        except (OSError, ValueError, IndexError):
+            continue
+
+
+def cpu_ns(group=None, pid=None):
+    """Nanoseconds of CPU used so far by a process group, or by one process."""
+    total = 0
+    for one in [pid] if pid else _pids_of(group):
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{task}/schedstat",
                           encoding="ascii") as f:
                     total += int(f.read().split()[0])
         except (OSError, ValueError, IndexError):
             continue
     return total
+
+
+def rss_octets(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def alternate(pairs, first, second, progress=None):

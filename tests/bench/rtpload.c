@@ -6,10 +6,11 @@
  * packet is made, and encrypted, before the clock starts; what comes back is
  * drained and counted, never decrypted.
  *
- *   rtpload FRAMES < calls      one call a line:
+ *   rtpload FRAMES FIRST < calls      one call a line:
  *   A_PORT RELAY_A_PORT B_PORT RELAY_B_PORT SUITE KEYHEX
  *
- * All on 127.0.0.1. SUITE is "-" (plain), "cm" or "gcm"; KEYHEX is master key
+ * All on 127.0.0.1. FIRST is the sequence number to begin with, so that a
+ * second run goes on where the first ended and is no replay. SUITE is "-" (plain), "cm" or "gcm"; KEYHEX is master key
  * and salt of what B sends. Prints "sent N received N seconds S".
  */
 #include <arpa/inet.h>
@@ -91,8 +92,8 @@ static srtp_t session(const char *suite, const char *hex)
 	return s;
 }
 
-static void add_side(int port, int relay_port, long frames, uint32_t ssrc,
-		const char *suite, const char *hex)
+static void add_side(int port, int relay_port, long frames, long first,
+		uint32_t ssrc, const char *suite, const char *hex)
 {
 	struct side *side = &sides[n_sides++];
 	struct sockaddr_in sa = local(port);
@@ -113,7 +114,7 @@ static void add_side(int port, int relay_port, long frames, uint32_t ssrc,
 		unsigned char *p = side->packets + f * SLOT_OCTETS;
 
 		side->octets = HEADER_OCTETS + PAYLOAD_OCTETS;
-		put_header(p, (unsigned)f + 1, ssrc);
+		put_header(p, (unsigned)(first + f), ssrc);
 		if(s && srtp_protect(s, p, &side->octets) != srtp_err_status_ok)
 			die("cannot encrypt");
 	}
@@ -175,18 +176,20 @@ int main(int argc, char **argv)
 {
 	char suite[8], hex[129];
 	int a, relay_a, b, relay_b;
-	long frames = argc == 2 ? atol(argv[1]) : 0;
+	long frames = argc == 3 ? atol(argv[1]) : 0;
+	long first = argc == 3 ? atol(argv[2]) : 0;
 
-	if(frames < 1 || frames > 60000)
-		die("usage: rtpload FRAMES < calls");
+	/* beyond 65535 the far end's rollover counter would have to be known */
+	if(frames < 1 || first < 1 || first + frames > 65536)
+		die("usage: rtpload FRAMES FIRST < calls");
 	if(srtp_init() != srtp_err_status_ok)
 		die("no libsrtp");
 	while(scanf("%d %d %d %d %7s %128s", &a, &relay_a, &b, &relay_b, suite, hex)
 			== 6) {
 		if(n_sides >= 2 * CALLS_MAX)
 			die("too many calls");
-		add_side(a, relay_a, frames, 0x10000u + (uint32_t)n_sides, "-", "");
-		add_side(b, relay_b, frames, 0x20000u + (uint32_t)n_sides, suite, hex);
+		add_side(a, relay_a, frames, first, 0x10000u + (uint32_t)n_sides, "-", "");
+		add_side(b, relay_b, frames, first, 0x20000u + (uint32_t)n_sides, suite, hex);
 	}
 	if(n_sides == 0)
 		die("no calls");

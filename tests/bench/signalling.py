@@ -94,7 +94,7 @@ class Edge:
         group = self.daemon.pid()
         before = measure.cpu_ns(group)
         out = subprocess.run(
-            [f"{build}/tests/tlsload", mode, HOST, str(self.port), SOURCE,
+            [f"{build}/tools/tlsload", mode, HOST, str(self.port), SOURCE,
              f"{pki_dir}/mediation1.pem", f"{pki_dir}/mediation1.key",
              f"{pki_dir}/enterprise-ca/ca.pem", str(count)],
             check=True, capture_output=True, text=True).stdout
