@@ -71,12 +71,12 @@ static const struct tg_pol_tls *offer(
 		j->fips = j->fips && tls->fips;
 	}
 	j->name = TG_SPAN("(union)");
-	j->ciphers =
-			join_lists(p, mask, offsetof(struct tg_pol_tls, ciphers), out, &used);
+	j->ciphers = join_lists(
+			p, mask, offsetof(struct tg_pol_tls, ciphers), out, &used);
 	j->ciphersuites = join_lists(
 			p, mask, offsetof(struct tg_pol_tls, ciphersuites), out, &used);
-	j->groups =
-			join_lists(p, mask, offsetof(struct tg_pol_tls, groups), out, &used);
+	j->groups = join_lists(
+			p, mask, offsetof(struct tg_pol_tls, groups), out, &used);
 	return j;
 }
 
@@ -163,8 +163,8 @@ static void admit_inbound(const struct tg_pol *p,
 		refuse_inbound(p, conn, &out->verdict);
 	}
 	out->request_certificate = peers.first != NULL;
-	out->require_certificate = peers.first && !clients && !peers.audit
-							   && p->mode != TG_POL_AUDIT;
+	out->require_certificate =
+			peers.first && !clients && !peers.audit && p->mode != TG_POL_AUDIT;
 	/* an undeclared source that audit mode lets in */
 	if(!mask)
 		mask = (uint64_t)1 << tg_builtin_tls_default(p->profile);

@@ -25,7 +25,8 @@ enum tg_kind {
 /* One section beside the object that it became */
 struct tg_made {
 	const struct tg_ini_section *section;
-	uint32_t set; /* 1 << index of key in the kind's table */
+	uint32_t set;  /* 1 << index of key in the kind's table */
+	bool overlaps; /* reported already: once is enough */
 };
 
 /* Bump allocation without the arena's alignment: many small things stay small */
@@ -50,7 +51,7 @@ struct tg_build {
 	struct tg_arena scratch; /* tables that go away */
 	struct tg_pool pool;     /* in the snapshot */
 	struct tg_intern strings;
-	struct tg_pol *pol;      /* being filled */
+	struct tg_pol *pol; /* being filled */
 	struct tg_made *made[TG_KINDS];
 	size_t n_made[TG_KINDS];
 	struct tg_pol_labels label[TG_KINDS];

@@ -6,18 +6,18 @@
 #define TLS13 0x0304
 
 /* RFC 9325 section 4.2: forward secrecy and authenticated encryption only */
-#define AEAD                                                        \
+#define AEAD                                                     \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 #define CHACHA ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 /* CBC with SHA-2: SfB Server 2019 and Teams Direct Routing still offer it */
-#define CBC_SHA2                                                 \
-	":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:"     \
+#define CBC_SHA2                                          \
+	":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:" \
 	"ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"
 /* all that TLS 1.0 and 1.1 know and that is not broken outright */
-#define CBC_SHA1                                             \
-	":ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"       \
-	"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"        \
+#define CBC_SHA1                                         \
+	":ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"      \
+	"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"       \
 	"AES256-GCM-SHA384:AES128-GCM-SHA256:AES256-SHA256:" \
 	"AES128-SHA256:AES256-SHA:AES128-SHA"
 
@@ -131,5 +131,5 @@ void tg_builtin_media_get(enum tg_builtin_media which,
 enum tg_builtin_tls tg_builtin_tls_default(enum tg_pol_profile profile)
 {
 	return profile == TG_POL_PROFILE_SFB2019 ? TG_BUILTIN_TLS_SFB2019
-											  : TG_BUILTIN_TLS_SFB2015;
+											 : TG_BUILTIN_TLS_SFB2015;
 }

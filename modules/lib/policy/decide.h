@@ -14,9 +14,10 @@ enum tg_pol_decision { TG_POL_DENY = 0, TG_POL_ALLOW };
 enum tg_pol_direction { TG_POL_IN = 0, TG_POL_OUT };
 
 struct tg_pol_verdict {
-	enum tg_pol_decision decision; /* what to do; audit mode is applied already */
-	enum tg_reason reason;         /* why denied, or why it would be */
-	bool audited;                  /* allowed only because of mode = audit */
+	enum tg_pol_decision
+			decision;      /* what to do; audit mode is applied already */
+	enum tg_reason reason; /* why denied, or why it would be */
+	bool audited;          /* allowed only because of mode = audit */
 	const struct tg_pol_peer *peer;       /* who, or NULL */
 	const struct tg_pol_clients *clients; /* at most one of peer and clients */
 	struct tg_where rule; /* the line that decided; in the snapshot */
@@ -58,7 +59,7 @@ struct tg_pol_conn {
 struct tg_pol_admission {
 	struct tg_pol_verdict verdict; /* DENY: abort at the ClientHello */
 	bool request_certificate;
-	bool require_certificate; /* no client rule fits: none means refusal */
+	bool require_certificate;     /* no client rule fits: none means refusal */
 	const struct tg_pol_tls *tls; /* versions and ciphers to offer: the union
 		of the candidates' when they differ; the certificate step checks the
 		chosen peer's own profile again */
@@ -100,8 +101,8 @@ struct tg_pol_msg {
 	bool judged; /* the connection has a verdict of gate 1 made by this policy */
 	const struct tg_pol_peer *peer;       /* what gate 1 proved */
 	const struct tg_pol_clients *clients; /* or the client rule it fell under */
-	bool audited;         /* gate 1 let it pass only because of mode = audit */
-	uint16_t tls_version; /* as negotiated, 0x0303 ...; 0 not known */
+	bool audited;          /* gate 1 let it pass only because of mode = audit */
+	uint16_t tls_version;  /* as negotiated, 0x0303 ...; 0 not known */
 	struct tg_span method; /* empty for a reply */
 	bool in_dialog;        /* a To tag is present */
 	struct tg_span from_domain;   /* host part; may be empty */
@@ -117,9 +118,9 @@ void tg_pol_judge_message(const struct tg_pol *p, const struct tg_pol_msg *msg,
 /* ---- gate 3: route ----------------------------------------------------- */
 
 /* NULL route judges [route default] */
-void tg_pol_judge_route(const struct tg_pol *p, const struct tg_pol_route *route,
-		const struct tg_pol_msg *msg, const struct tg_pol_trace *trace,
-		struct tg_pol_verdict *out);
+void tg_pol_judge_route(const struct tg_pol *p,
+		const struct tg_pol_route *route, const struct tg_pol_msg *msg,
+		const struct tg_pol_trace *trace, struct tg_pol_verdict *out);
 
 /* ---- gate 4: message out ----------------------------------------------- */
 
@@ -127,7 +128,7 @@ struct tg_pol_egress {
 	struct tg_pol_conn conn; /* direction OUT; remote is the destination */
 	bool existing;           /* a connection that is open already */
 	bool judged;             /* ... and has a verdict */
-	const struct tg_pol_peer *peer;       /* what it was judged to be */
+	const struct tg_pol_peer *peer; /* what it was judged to be */
 	const struct tg_pol_clients *clients;
 	bool audited;  /* gate 1 let it pass only because of mode = audit */
 	bool sips;     /* request URI or top Route is sips: */
@@ -142,8 +143,9 @@ struct tg_pol_egress {
  * certificate must prove, NULL only when several peers share the address and
  * the certificate is to pick (see tg_pol_wanted_peers).
  */
-void tg_pol_judge_egress(const struct tg_pol *p, const struct tg_pol_egress *out_facts,
-		const struct tg_pol_trace *trace, struct tg_pol_verdict *out);
+void tg_pol_judge_egress(const struct tg_pol *p,
+		const struct tg_pol_egress *out_facts, const struct tg_pol_trace *trace,
+		struct tg_pol_verdict *out);
 
 /*
  * Peers that may be reached at conn->remote over conn->transport; stored and
@@ -151,8 +153,9 @@ void tg_pol_judge_egress(const struct tg_pol *p, const struct tg_pol_egress *out
  * address = any, which count only when none names it. A conn->sni that is an
  * identity of some of them narrows to those.
  */
-size_t tg_pol_wanted_peers(const struct tg_pol *p, const struct tg_pol_conn *conn,
-		const struct tg_pol_peer **out, size_t max);
+size_t tg_pol_wanted_peers(const struct tg_pol *p,
+		const struct tg_pol_conn *conn, const struct tg_pol_peer **out,
+		size_t max);
 
 /* ---- media ------------------------------------------------------------- */
 

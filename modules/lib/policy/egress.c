@@ -111,7 +111,8 @@ static void judge_clear(const struct tg_pol *p, const struct tg_pol_egress *e,
 	if(peer.fit) {
 		tg_pol_allow(out, peer.fit, NULL,
 				tg_pol_peer_where(peer.fit, TG_POL_PEER_KEY_TRANSPORT));
-		tg_pol_step(trace, &out->rule, "reached without certificates: peer %.*s",
+		tg_pol_step(trace, &out->rule,
+				"reached without certificates: peer %.*s",
 				TG_SPAN_FMT(peer.fit->name));
 	} else if(clients.fit) {
 		judge_clear_to_clients(e, &clients, out);
@@ -132,8 +133,8 @@ static void judge_clear(const struct tg_pol *p, const struct tg_pol_egress *e,
  * goes back to who sent the request; over UDP only a declared source gets
  * one, so that nobody can make us answer a forged address.
  */
-static void judge_refusal(const struct tg_pol *p,
-		const struct tg_pol_egress *e, struct tg_pol_verdict *out)
+static void judge_refusal(const struct tg_pol *p, const struct tg_pol_egress *e,
+		struct tg_pol_verdict *out)
 {
 	struct tg_pol_found_peer peer = tg_pol_find_bare_peer(p, &e->conn);
 	struct tg_pol_found_clients c = tg_pol_find_clients(p, &e->conn);

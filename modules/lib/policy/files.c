@@ -98,8 +98,8 @@ static struct tg_span read_blob(
 		tg_build_error(b, item.ptr, "no file can be read here");
 	} else if(!b->host->read_file(b->host->ctx, path.ptr,
 					  TG_POL_FILE_OCTETS_MAX, &file, &data, &error)) {
-		tg_build_error(b, item.ptr, "cannot read '%.*s': %s",
-				TG_SPAN_FMT(path), error ? error : "unknown error");
+		tg_build_error(b, item.ptr, "cannot read '%.*s': %s", TG_SPAN_FMT(path),
+				error ? error : "unknown error");
 	} else if(!data.len) {
 		tg_build_error(b, item.ptr, "'%.*s' is empty", TG_SPAN_FMT(path));
 	} else {
@@ -141,8 +141,8 @@ static void take_files(struct tg_build *b, const struct tg_ini_entry *e,
 		for(size_t i = 0; i < *n; i++)
 			twice = twice || list[i].path.ptr == path.ptr;
 		if(twice) {
-			tg_build_error(b, item.ptr, "'%.*s' is named twice",
-					TG_SPAN_FMT(item));
+			tg_build_error(
+					b, item.ptr, "'%.*s' is named twice", TG_SPAN_FMT(item));
 			continue;
 		}
 		list[*n].path = path;

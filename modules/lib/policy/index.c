@@ -120,8 +120,7 @@ static bool cidr_eq(const struct tg_cidr *a, const struct tg_cidr *b)
 		   && memcmp(a->addr.octet, b->addr.octet, sizeof(a->addr.octet)) == 0;
 }
 
-static bool cidrs_eq(
-		const struct tg_pol_cidrs *a, const struct tg_pol_cidrs *b)
+static bool cidrs_eq(const struct tg_pol_cidrs *a, const struct tg_pol_cidrs *b)
 {
 	if(a->n != b->n)
 		return false;
@@ -135,8 +134,7 @@ static bool cidrs_eq(
 static bool group_is(const struct tg_pol_group *g, const struct tg_cidr *net,
 		struct tg_span sni)
 {
-	return cidr_eq(&g->net, net)
-		   && tg_span_ieq(g->sni ? *g->sni : EMPTY, sni);
+	return cidr_eq(&g->net, net) && tg_span_ieq(g->sni ? *g->sni : EMPTY, sni);
 }
 
 static void add_entry(struct place_build *b, const struct tg_pol_place *place,
@@ -178,8 +176,7 @@ static void add_place(struct place_build *b, const struct tg_pol_place *place,
 	b->out->any |= place->address->any;
 	b->out->sni |= place->sni->n > 0;
 	for(size_t s = 0; s < n_sni; s++) {
-		const struct tg_span *sni =
-				place->sni->n ? &place->sni->item[s] : NULL;
+		const struct tg_span *sni = place->sni->n ? &place->sni->item[s] : NULL;
 
 		if(place->address->any)
 			add_entry(b, place, rule, &any, sni);
@@ -214,8 +211,8 @@ static uint8_t list_lengths(const bool *seen, unsigned max, uint8_t *out)
 }
 
 /* Rules that enforce come first: a refusal is then named after one of them */
-static void fill_members(const struct place_build *b,
-		const struct tg_pol_place *place)
+static void fill_members(
+		const struct place_build *b, const struct tg_pol_place *place)
 {
 	struct tg_pol_places *out = b->out;
 	uint32_t at = 0;
@@ -337,8 +334,8 @@ static bool next_chain(struct tg_pol_walk *w)
 			w->stage = 0;
 			w->at++;
 		}
-		w->next = p->head[hash_net(&w->net, with_sni ? w->sni : EMPTY)
-						  & p->mask];
+		w->next =
+				p->head[hash_net(&w->net, with_sni ? w->sni : EMPTY) & p->mask];
 		return true;
 	}
 }
@@ -424,8 +421,8 @@ bool tg_pol_labels_init(
 	return l->slot != NULL;
 }
 
-size_t tg_pol_labels_put(struct tg_pol_labels *l, const void *objects,
-		size_t size, size_t i)
+size_t tg_pol_labels_put(
+		struct tg_pol_labels *l, const void *objects, size_t size, size_t i)
 {
 	struct tg_span name = label_of(objects, size, i);
 	uint32_t at = tg_pol_hash(name) & l->mask;

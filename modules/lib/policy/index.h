@@ -46,8 +46,8 @@ struct tg_pol_places {
 	uint32_t *member; /* ids of rules */
 	uint32_t *head;   /* index + 1 */
 	uint32_t mask;
-	bool any;  /* some rule has address = any */
-	bool sni;  /* some rule asks for an SNI */
+	bool any;          /* some rule has address = any */
+	bool sni;          /* some rule asks for an SNI */
 	uint8_t n_bits[2]; /* prefix lengths in use for IPv4, IPv6, longest first */
 	uint8_t bits4[33];
 	uint8_t bits6[129];
@@ -96,8 +96,8 @@ bool tg_pol_labels_init(struct tg_pol_labels *l, struct tg_arena *arena,
  * each. put returns the index of an object of that name that is there
  * already, or i after adding it.
  */
-size_t tg_pol_labels_put(struct tg_pol_labels *l, const void *objects,
-		size_t size, size_t i);
+size_t tg_pol_labels_put(
+		struct tg_pol_labels *l, const void *objects, size_t size, size_t i);
 /* SIZE_MAX: none */
 size_t tg_pol_labels_find(const struct tg_pol_labels *l, const void *objects,
 		size_t size, struct tg_span name);
@@ -108,9 +108,9 @@ struct tg_pol_walk {
 	const struct tg_pol_conn *conn;
 	const uint8_t *bits;
 	uint8_t n_bits;
-	uint8_t at;       /* next prefix length */
-	uint8_t stage;    /* SNI given, no SNI, address = any ... */
-	uint32_t next;    /* in the current chain; index + 1 */
+	uint8_t at;    /* next prefix length */
+	uint8_t stage; /* SNI given, no SNI, address = any ... */
+	uint32_t next; /* in the current chain; index + 1 */
 	struct tg_cidr net;
 	struct tg_span sni;
 };

@@ -116,8 +116,7 @@ static void begin_section(struct reader *r, struct tg_span line)
 		error_at(r, line.ptr, "this section head has no ']'");
 		return;
 	}
-	rest = tg_span_trim(
-			tg_span_of(line.ptr + close + 1, line.len - close - 1));
+	rest = tg_span_trim(tg_span_of(line.ptr + close + 1, line.len - close - 1));
 	if(rest.len)
 		error_at(r, rest.ptr, "text after the section head");
 	inside = tg_span_trim(tg_span_of(line.ptr + 1, close - 1));
@@ -127,8 +126,7 @@ static void begin_section(struct reader *r, struct tg_span line)
 	}
 	for(size_t i = 0; i < inside.len; i++) {
 		if(inside.ptr[i] == ' ' || inside.ptr[i] == '\t') {
-			s->name = tg_span_trim(
-					tg_span_of(inside.ptr + i, inside.len - i));
+			s->name = tg_span_trim(tg_span_of(inside.ptr + i, inside.len - i));
 			inside.len = i;
 		}
 	}

@@ -194,8 +194,8 @@ static bool check_head(struct tg_build *b, const struct tg_ini_section *s)
 		tg_build_error(b, s->kind.ptr, "this section needs a name: [%.*s NAME]",
 				TG_SPAN_FMT(s->kind));
 	if(!tg_kind_info[kind].named && s->name.len)
-		tg_build_error(b, s->name.ptr, "[%.*s] takes no name",
-				TG_SPAN_FMT(s->kind));
+		tg_build_error(
+				b, s->name.ptr, "[%.*s] takes no name", TG_SPAN_FMT(s->kind));
 	return true;
 }
 
@@ -216,8 +216,8 @@ static bool list_sections(struct tg_build *b)
 	for(unsigned k = 0; k < TG_KINDS; k++) {
 		if(!b->n_made[k])
 			continue;
-		b->made[k] = tg_arena_array(
-				&b->scratch, b->n_made[k], sizeof(**b->made));
+		b->made[k] =
+				tg_arena_array(&b->scratch, b->n_made[k], sizeof(**b->made));
 		if(!b->made[k])
 			return false;
 	}
@@ -255,16 +255,15 @@ static bool make_arrays(struct tg_build *b)
 			{TG_KIND_PEER, (void **)&p->peer, &p->n_peer, &p->peer_label},
 			{TG_KIND_CLIENTS, (void **)&p->clients, &p->n_clients,
 					&p->clients_label},
-			{TG_KIND_ROUTE, (void **)&p->route, &p->n_route,
-					&p->route_label},
+			{TG_KIND_ROUTE, (void **)&p->route, &p->n_route, &p->route_label},
 	};
 
 	for(size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
 		const struct kind_store *s = &stores[i];
 		size_t n = b->n_made[s->kind] + builtin_count(s->kind);
 
-		if(!tg_pol_labels_init(&b->label[s->kind],
-				   s->label ? &p->arena : &b->scratch, n))
+		if(!tg_pol_labels_init(
+				   &b->label[s->kind], s->label ? &p->arena : &b->scratch, n))
 			return false;
 		if(s->label)
 			*s->label = b->label[s->kind];
@@ -347,7 +346,7 @@ static void tls_defaults(
 {
 	const struct tg_pol_tls *base =
 			&b->pol->tls[tls->legacy ? TG_BUILTIN_TLS_SFB2015
-									  : TG_BUILTIN_TLS_SFB2019];
+									 : TG_BUILTIN_TLS_SFB2019];
 
 	if(!tls->ciphers.len)
 		tls->ciphers = base->ciphers;
@@ -469,8 +468,7 @@ static bool index_rules(struct tg_build *b)
 {
 	struct tg_pol *p = b->pol;
 	size_t n = p->n_peer + p->n_clients + 1;
-	struct tg_pol_place *place =
-			tg_arena_array(&b->scratch, n, sizeof(*place));
+	struct tg_pol_place *place = tg_arena_array(&b->scratch, n, sizeof(*place));
 
 	if(!place || !tg_pol_names_build(&p->names, &p->arena, p->peer, p->n_peer))
 		return false;
@@ -507,13 +505,11 @@ static bool tighten_media(struct tg_build *b)
 	for(size_t k = 0; k < p->n_media; k++) {
 		if(!asked[k])
 			continue;
-		p->tight[k] = tg_arena_array(
-				&p->arena, p->n_media, sizeof(**p->tight));
+		p->tight[k] = tg_arena_array(&p->arena, p->n_media, sizeof(**p->tight));
 		if(!p->tight[k])
 			return false;
 		for(size_t i = 0; i < p->n_media; i++)
-			tg_pol_media_tighten(
-					&p->media[i], &p->media[k], &p->tight[k][i]);
+			tg_pol_media_tighten(&p->media[i], &p->media[k], &p->tight[k][i]);
 	}
 	return true;
 }
@@ -649,8 +645,8 @@ struct tg_pol *tg_pol_load(const struct tg_pol_host *host, const char *path,
 	struct tg_span text;
 
 	tg_arena_init(&file, &tg_alloc_libc, 0);
-	if(host->read_file(host->ctx, path, TG_POL_FILE_OCTETS_MAX, &file, &text,
-			   &error))
+	if(host->read_file(
+			   host->ctx, path, TG_POL_FILE_OCTETS_MAX, &file, &text, &error))
 		pol = tg_pol_load_text(host, text, path, diags);
 	else
 		tg_diags_add(diags, TG_SEV_ERROR, &where, "cannot read it: %s",

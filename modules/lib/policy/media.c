@@ -70,15 +70,15 @@ void tg_pol_media_tighten(const struct tg_pol_media *media,
 	out->dialect = media->dialect;
 	out->mki_octets = media->mki_octets;
 	out->engine = media->engine == TG_POL_ENGINE_PLUGIN
-						  || route->engine == TG_POL_ENGINE_PLUGIN
-				  ? TG_POL_ENGINE_PLUGIN
-				  : TG_POL_ENGINE_NATIVE;
-	out->t38 = media->t38 == TG_POL_T38_REFUSE
-					   || route->t38 == TG_POL_T38_REFUSE
-			   ? TG_POL_T38_REFUSE
-			   : TG_POL_T38_CLEAR;
-	out->lifetime_log2 = (uint8_t)lower_lifetime(
-			media->lifetime_log2, route->lifetime_log2);
+								  || route->engine == TG_POL_ENGINE_PLUGIN
+						  ? TG_POL_ENGINE_PLUGIN
+						  : TG_POL_ENGINE_NATIVE;
+	out->t38 =
+			media->t38 == TG_POL_T38_REFUSE || route->t38 == TG_POL_T38_REFUSE
+					? TG_POL_T38_REFUSE
+					: TG_POL_T38_CLEAR;
+	out->lifetime_log2 =
+			(uint8_t)lower_lifetime(media->lifetime_log2, route->lifetime_log2);
 	out->replay_window =
 			(uint16_t)max_of(media->replay_window, route->replay_window);
 	out->dtls_verify_ca = media->dtls_verify_ca || route->dtls_verify_ca;
@@ -104,8 +104,7 @@ const struct tg_pol_media *tg_pol_media_for(const struct tg_pol *p,
 
 bool tg_pol_keys_allowed(const struct tg_pol_msg *msg)
 {
-	return TG_POL_TR_IS_TLS(msg->conn.transport) && msg->judged
-		   && !msg->audited
+	return TG_POL_TR_IS_TLS(msg->conn.transport) && msg->judged && !msg->audited
 		   && ((msg->peer && msg->peer->trust) || (!msg->peer && msg->clients));
 }
 

@@ -203,10 +203,9 @@ static void judge_class(const struct tg_pol *p, const struct tg_pol_msg *msg,
 	struct tg_where where;
 
 	if(out->clients) {
-		where = tg_pol_clients_where(
-				out->clients, TG_POL_CLIENTS_KEY_CLASSES);
+		where = tg_pol_clients_where(out->clients, TG_POL_CLIENTS_KEY_CLASSES);
 		tg_pol_step(trace, &where, "class %s of clients %.*s",
-				tg_pol_class_name((enum tg_pol_class)class),
+				tg_pol_class_name((enum tg_pol_class) class),
 				TG_SPAN_FMT(out->clients->name));
 		if(!(out->clients->classes & class)) {
 			tg_pol_deny(out, TG_REASON_CLASS_DENIED, NULL, out->clients, where);
@@ -298,9 +297,9 @@ void tg_pol_judge_message(const struct tg_pol *p, const struct tg_pol_msg *msg,
  * Judged from the facts again, so that a route never says yes to what gate 2
  * refused, whatever the host did in between.
  */
-void tg_pol_judge_route(const struct tg_pol *p, const struct tg_pol_route *route,
-		const struct tg_pol_msg *msg, const struct tg_pol_trace *trace,
-		struct tg_pol_verdict *out)
+void tg_pol_judge_route(const struct tg_pol *p,
+		const struct tg_pol_route *route, const struct tg_pol_msg *msg,
+		const struct tg_pol_trace *trace, struct tg_pol_verdict *out)
 {
 	judge(p, msg, NULL, out);
 	if(out->decision == TG_POL_ALLOW && route)

@@ -14,7 +14,7 @@
 /* One prefix of one rule */
 struct item {
 	struct tg_cidr net;
-	uint32_t peer;    /* UINT32_MAX: it is a client rule */
+	uint32_t peer; /* UINT32_MAX: it is a client rule */
 	uint32_t clients;
 };
 
@@ -30,8 +30,8 @@ typedef bool pair_fn(
 static int compare_items(const void *x, const void *y)
 {
 	const struct item *a = x, *b = y;
-	int order = memcmp(
-			&a->net.addr.family, &b->net.addr.family, sizeof(uint8_t));
+	int order =
+			memcmp(&a->net.addr.family, &b->net.addr.family, sizeof(uint8_t));
 
 	if(!order)
 		order = memcmp(a->net.addr.octet, b->net.addr.octet,
@@ -39,14 +39,15 @@ static int compare_items(const void *x, const void *y)
 	if(!order)
 		order = (int)a->net.bits - (int)b->net.bits;
 	if(!order) /* by place in the file, so that reports are stable */
-		order = a->peer != b->peer ? (a->peer < b->peer ? -1 : 1)
+		order = a->peer != b->peer        ? (a->peer < b->peer ? -1 : 1)
 				: a->clients < b->clients ? -1
 										  : a->clients > b->clients;
 	return order;
 }
 
 /* Calls pair for overlapping items until it returns false for the inner one */
-static bool sweep(struct tg_build *b, struct item *item, size_t n, pair_fn *pair)
+static bool sweep(
+		struct tg_build *b, struct item *item, size_t n, pair_fn *pair)
 {
 	size_t *stack, depth = 0;
 
@@ -106,7 +107,8 @@ static bool listeners_meet(
 	return false;
 }
 
-static bool snis_meet(const struct tg_pol_spans *a, const struct tg_pol_spans *b)
+static bool snis_meet(
+		const struct tg_pol_spans *a, const struct tg_pol_spans *b)
 {
 	for(size_t i = 0; i < a->n; i++) {
 		if(tg_pol_sni_holds(b, a->item[i]))
@@ -114,6 +116,18 @@ static bool snis_meet(const struct tg_pol_spans *a, const struct tg_pol_spans *b
 	}
 	return !a->n || !b->n;
 }
+
+/* One report a rule, however many prefixes and names it shares */
+static bool reported(struct tg_build *b, enum tg_kind kind, uint32_t rule)
+{
+	struct tg_made *made = &b->made[kind][rule];
+	bool was = made->overlaps;
+
+	made->overlaps = true;
+	return was;
+}
+
+/* Rules of one name are reported as duplicates, not here */
 
 /* ---- rules without certificates ---------------------------------------- */
 
@@ -129,8 +143,9 @@ static void report_bare_peers(
 	uint32_t low = first < second ? first : second;
 	uint32_t high = first < second ? second : first;
 
-	tg_build_error(b,
-			tg_made_value_at(&b->made[TG_KIND_PEER][high], "address"),
+	if(reported(b, TG_KIND_PEER, high))
+		return;
+	tg_build_error(b, tg_made_value_at(&b->made[TG_KIND_PEER][high], "address"),
 			"peers '%.*s' and '%.*s' (line %u) are both reached without "
 			"certificates and share addresses: nothing tells them apart",
 			TG_SPAN_FMT(peer[high].name), TG_SPAN_FMT(peer[low].name),
@@ -144,7 +159,8 @@ static bool bare_peer_and_clients(
 	const struct tg_pol_clients *c = &b->pol->clients[clients_id];
 
 	if(!(peer->transports & c->transports & TG_POL_TR_CLEAR)
-			|| !listeners_meet(&peer->listener, &c->listener))
+			|| !listeners_meet(&peer->listener, &c->listener)
+			|| reported(b, TG_KIND_PEER, peer_id))
 		return true;
 	tg_build_error(b,
 			tg_made_value_at(&b->made[TG_KIND_PEER][peer_id], "address"),
@@ -162,11 +178,12 @@ static bool two_clients(
 	const struct tg_pol_clients *x = &b->pol->clients[outer->clients];
 	const struct tg_pol_clients *y = &b->pol->clients[inner->clients];
 
-	if(x == y || outer->net.bits != inner->net.bits
+	if(tg_span_eq(x->name, y->name) || outer->net.bits != inner->net.bits
 			|| x->address.any != y->address.any
 			|| !(x->transports & y->transports)
 			|| !listeners_meet(&x->listener, &y->listener)
-			|| !snis_meet(&x->sni, &y->sni))
+			|| !snis_meet(&x->sni, &y->sni)
+			|| reported(b, TG_KIND_CLIENTS, inner->clients))
 		return true;
 	tg_build_error(b,
 			tg_made_value_at(
@@ -188,7 +205,7 @@ static bool bare_pair(
 		return bare_peer_and_clients(b, outer->peer, inner->clients);
 	if(outer->peer == UINT32_MAX)
 		return bare_peer_and_clients(b, inner->peer, outer->clients);
-	if(outer->peer == inner->peer
+	if(tg_span_eq(peer[outer->peer].name, peer[inner->peer].name)
 			|| !listeners_meet(
 					&peer[outer->peer].listener, &peer[inner->peer].listener))
 		return true;
@@ -214,8 +231,7 @@ static bool check_bare_rules(struct tg_build *b)
 	n = 0;
 	for(size_t i = 0; i < p->n_peer; i++) {
 		if(is_bare(&p->peer[i]))
-			n += add_prefixes(
-					&item[n], &p->peer[i].address, (uint32_t)i, 0);
+			n += add_prefixes(&item[n], &p->peer[i].address, (uint32_t)i, 0);
 	}
 	for(size_t i = 0; i < p->n_clients; i++)
 		n += add_prefixes(
@@ -246,8 +262,10 @@ static bool certified_pair(
 	uint32_t high = outer->peer < inner->peer ? inner->peer : outer->peer;
 	const struct tg_pol_peer *x = &peer[low], *y = &peer[high];
 
-	if(low == high || !listeners_meet(&x->listener, &y->listener)
-			|| !snis_meet(&x->sni, &y->sni) || !share_ca(x->trust, y->trust))
+	if(tg_span_eq(x->name, y->name)
+			|| !listeners_meet(&x->listener, &y->listener)
+			|| !snis_meet(&x->sni, &y->sni) || !share_ca(x->trust, y->trust)
+			|| reported(b, TG_KIND_PEER, high))
 		return true;
 	tg_build_error(b,
 			tg_made_value_at(&b->made[TG_KIND_PEER][high], "identity"),

@@ -60,7 +60,8 @@ enum tg_pol_class {
 
 /* What extended key usage a peer's certificate must have. RFC 5924, B4 */
 enum tg_pol_eku {
-	TG_POL_EKU_ROLE = 0, /* clientAuth when it connects, serverAuth when called */
+	TG_POL_EKU_ROLE =
+			0, /* clientAuth when it connects, serverAuth when called */
 	TG_POL_EKU_BOTH,
 	TG_POL_EKU_CLIENT,
 	TG_POL_EKU_SERVER,
@@ -98,7 +99,7 @@ struct tg_pol_blob {
 struct tg_pol_trust {
 	struct tg_span name;
 	struct tg_where where;
-	uint32_t id; /* index in the snapshot */
+	uint32_t id;                  /* index in the snapshot */
 	const struct tg_pol_blob *ca; /* PEM */
 	size_t n_ca;
 	const struct tg_pol_blob *crl; /* PEM or DER */
@@ -112,10 +113,10 @@ struct tg_pol_trust {
 /* [tls NAME] and the built-in profiles */
 struct tg_pol_tls {
 	struct tg_span name;
-	struct tg_where where;  /* file is empty for a built-in profile */
-	uint16_t min_version;   /* 0x0301 TLS 1.0 .. 0x0304 TLS 1.3 */
+	struct tg_where where; /* file is empty for a built-in profile */
+	uint16_t min_version;  /* 0x0301 TLS 1.0 .. 0x0304 TLS 1.3 */
 	uint16_t max_version;
-	struct tg_span ciphers; /* OpenSSL's list for <= 1.2; NUL behind it */
+	struct tg_span ciphers;      /* OpenSSL's list for <= 1.2; NUL behind it */
 	struct tg_span ciphersuites; /* for 1.3; NUL behind it */
 	struct tg_span groups;       /* NUL behind it; empty takes OpenSSL's */
 	uint16_t min_rsa_bits;
@@ -134,11 +135,11 @@ struct tg_pol_media {
 	enum tg_dialect dialect;
 	enum tg_pol_engine engine;
 	enum tg_pol_t38 t38;
-	uint8_t mki_octets;         /* 0: no MKI is offered */
-	uint8_t lifetime_log2;      /* packets a key may protect; 0: no limit named */
-	uint16_t replay_window;     /* packets, 64..32767 */
-	bool dtls_verify_ca;        /* certificate chain and identity, not only fingerprint */
-	uint32_t set; /* TG_POL_MEDIA_SET bits: keys that the file names */
+	uint8_t mki_octets;     /* 0: no MKI is offered */
+	uint8_t lifetime_log2;  /* packets a key may protect; 0: no limit named */
+	uint16_t replay_window; /* packets, 64..32767 */
+	bool dtls_verify_ca; /* certificate chain and identity, not only fingerprint */
+	uint32_t set;        /* TG_POL_MEDIA_SET bits: keys that the file names */
 };
 #define TG_POL_MEDIA_SET(key) (1u << TG_POL_MEDIA_KEY_##key)
 enum tg_pol_media_key {
@@ -201,7 +202,7 @@ struct tg_pol_peer {
 	const struct tg_pol_tls *tls;     /* NULL only when trust is */
 	enum tg_pol_eku eku;
 	const struct tg_pol_media *media;
-	unsigned transports; /* TG_POL_TR_BIT mask */
+	unsigned transports;          /* TG_POL_TR_BIT mask */
 	struct tg_pol_spans next_hop; /* "host:port" as configured */
 	/* lines below where.line at which a key stands; 0: not named */
 	uint16_t line[TG_POL_PEER_KEYS];
@@ -234,7 +235,8 @@ struct tg_pol_clients {
 	struct tg_pol_spans sni;      /* as a peer's */
 	const struct tg_pol_tls *tls;
 	const struct tg_pol_media *media;
-	unsigned transports; /* TLS and WSS unless an explicit rule says more (A4) */
+	unsigned
+			transports; /* TLS and WSS unless an explicit rule says more (A4) */
 	unsigned classes;
 	struct tg_pol_limits limits;
 	uint16_t line[TG_POL_CLIENTS_KEYS]; /* as a peer's */
@@ -247,8 +249,8 @@ struct tg_where tg_pol_clients_where(
 struct tg_pol_route {
 	struct tg_span name;
 	struct tg_where where;
-	struct tg_pol_spans peers;   /* empty with roles and clients empty: all */
-	unsigned roles;              /* 1u << role */
+	struct tg_pol_spans peers; /* empty with roles and clients empty: all */
+	unsigned roles;            /* 1u << role */
 	struct tg_pol_spans clients;
 	unsigned classes;
 	const struct tg_pol_tls *tls;     /* its versions are asked for, or NULL */
@@ -265,7 +267,8 @@ const struct tg_pol_peer *tg_pol_peer_at(const struct tg_pol *p, size_t i);
 const struct tg_pol_peer *tg_pol_peer_by_name(
 		const struct tg_pol *p, struct tg_span name);
 size_t tg_pol_clients_count(const struct tg_pol *p);
-const struct tg_pol_clients *tg_pol_clients_at(const struct tg_pol *p, size_t i);
+const struct tg_pol_clients *tg_pol_clients_at(
+		const struct tg_pol *p, size_t i);
 const struct tg_pol_clients *tg_pol_clients_by_name(
 		const struct tg_pol *p, struct tg_span name);
 size_t tg_pol_trust_count(const struct tg_pol *p);

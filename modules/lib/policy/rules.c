@@ -59,8 +59,7 @@ static void check_trust(struct tg_build *b, const struct tg_made *made,
 		const struct tg_pol_trust *t, bool used)
 {
 	if(!used)
-		tg_build_warning(b, made->section->kind.ptr,
-				"no peer uses this trust");
+		tg_build_warning(b, made->section->kind.ptr, "no peer uses this trust");
 	if(t->revocation == TG_POL_REV_OFF && t->n_crl)
 		tg_build_warning(b, tg_made_key_at(made, "revocation"),
 				"revocation = off: the CRLs named here are not looked at");
@@ -292,8 +291,8 @@ static void check_labels(struct tg_build *b, const struct tg_made *made,
 	}
 }
 
-static void check_route(struct tg_build *b, const struct tg_made *made,
-		struct tg_pol_route *r)
+static void check_route(
+		struct tg_build *b, const struct tg_made *made, struct tg_pol_route *r)
 {
 	check_labels(b, made, "peers", &r->peers, TG_KIND_PEER, b->pol->peer);
 	check_labels(
@@ -307,8 +306,7 @@ static void check_policy(struct tg_build *b)
 	struct tg_pol *p = b->pol;
 
 	if(p->mode == TG_POL_AUDIT)
-		tg_build_warning(b,
-				tg_made_key_at(&b->made[TG_KIND_POLICY][0], "mode"),
+		tg_build_warning(b, tg_made_key_at(&b->made[TG_KIND_POLICY][0], "mode"),
 				"mode = audit: nothing is refused (B11)");
 	if(!p->n_peer && !p->n_clients)
 		tg_diags_add(b->diags, TG_SEV_WARNING, &p->where,

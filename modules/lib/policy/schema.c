@@ -3,13 +3,16 @@
 
 #include <stddef.h>
 
-#define TAKE(name)                                                     \
-	static void name(struct tg_build *b, const struct tg_key *k,      \
+#define TAKE(name)                                               \
+	static void name(struct tg_build *b, const struct tg_key *k, \
 			const struct tg_ini_entry *e, void *object)
 
 /* ---- words ------------------------------------------------------------- */
 
-#define END {NULL, 0}
+#define END     \
+	{           \
+		NULL, 0 \
+	}
 
 static const struct tg_word mode_words[] = {
 		{"enforce", TG_POL_ENFORCE}, {"audit", TG_POL_AUDIT}, END};
@@ -20,8 +23,7 @@ static const struct tg_word profile_words[] = {
 static const struct tg_word revocation_words[] = {{"hard", TG_POL_REV_HARD},
 		{"soft", TG_POL_REV_SOFT}, {"off", TG_POL_REV_OFF}, END};
 static const struct tg_word role_words[] = {{"server", TG_POL_ROLE_SERVER},
-		{"mediation", TG_POL_ROLE_MEDIATION},
-		{"gateway", TG_POL_ROLE_GATEWAY},
+		{"mediation", TG_POL_ROLE_MEDIATION}, {"gateway", TG_POL_ROLE_GATEWAY},
 		{"federation", TG_POL_ROLE_FEDERATION}, END};
 static const struct tg_word role_bits[] = {{"server", 1u << TG_POL_ROLE_SERVER},
 		{"mediation", 1u << TG_POL_ROLE_MEDIATION},
@@ -37,21 +39,18 @@ static const struct tg_word transport_bits[] = {
 		{"tls", TG_POL_TR_BIT(TG_POL_TR_TLS)},
 		{"ws", TG_POL_TR_BIT(TG_POL_TR_WS)},
 		{"wss", TG_POL_TR_BIT(TG_POL_TR_WSS)}, END};
-static const struct tg_word class_bits[] = {
-		{"register", TG_POL_CLASS_REGISTER}, {"call", TG_POL_CLASS_CALL},
-		{"im", TG_POL_CLASS_IM}, {"presence", TG_POL_CLASS_PRESENCE},
-		{"service", TG_POL_CLASS_SERVICE}, {"options", TG_POL_CLASS_OPTIONS},
-		{"http", TG_POL_CLASS_HTTP}, {"other", TG_POL_CLASS_OTHER},
-		{"all", TG_POL_CLASS_ALL}, END};
+static const struct tg_word class_bits[] = {{"register", TG_POL_CLASS_REGISTER},
+		{"call", TG_POL_CLASS_CALL}, {"im", TG_POL_CLASS_IM},
+		{"presence", TG_POL_CLASS_PRESENCE}, {"service", TG_POL_CLASS_SERVICE},
+		{"options", TG_POL_CLASS_OPTIONS}, {"http", TG_POL_CLASS_HTTP},
+		{"other", TG_POL_CLASS_OTHER}, {"all", TG_POL_CLASS_ALL}, END};
 static const struct tg_word level_words[] = {{"required", TG_LEVEL_REQUIRED},
 		{"supported", TG_LEVEL_SUPPORTED}, {"none", TG_LEVEL_NONE}, END};
 static const struct tg_word kx_words[] = {
 		{"sdes", TG_KX_SDES}, {"dtls", TG_KX_DTLS}, END};
-static const struct tg_word dialect_words[] = {
-		{"rfc8643", TG_DIALECT_RFC8643},
+static const struct tg_word dialect_words[] = {{"rfc8643", TG_DIALECT_RFC8643},
 		{"ms-sdpext", TG_DIALECT_MS_SDPEXT}, END};
-static const struct tg_word engine_words[] = {
-		{"plugin", TG_POL_ENGINE_PLUGIN},
+static const struct tg_word engine_words[] = {{"plugin", TG_POL_ENGINE_PLUGIN},
 		{"native", TG_POL_ENGINE_NATIVE}, END};
 static const struct tg_word t38_words[] = {
 		{"refuse", TG_POL_T38_REFUSE}, {"clear", TG_POL_T38_CLEAR}, END};
@@ -112,8 +111,8 @@ static void take_ordered(struct tg_build *b, const struct tg_key *k,
 		for(size_t j = 0; j < n; j++)
 			twice = twice || out[j] == k->words[i].value;
 		if(twice || n == max)
-			tg_build_error(b, item.ptr, "'%.*s' is named twice",
-					TG_SPAN_FMT(item));
+			tg_build_error(
+					b, item.ptr, "'%.*s' is named twice", TG_SPAN_FMT(item));
 		else
 			out[n++] = k->words[i].value;
 	}
@@ -204,19 +203,19 @@ TAKE(take_media_ref)
 #define RANGE(low, high) .min = (low), .max = (high)
 #define N_KEYS(table) (sizeof(table) / sizeof(table[0]))
 
-#define LIMIT_KEYS(type)                                                  \
-	{"handshakes_per_sec", tg_take_u32,                                    \
-			AT(type, limits.handshakes_per_sec), RANGE(0, 1000000)},        \
-			{"max_pending", tg_take_u32, AT(type, limits.pending),          \
-					RANGE(0, 1000000)},                                     \
-			{"handshake_time", tg_take_milliseconds,                        \
+#define LIMIT_KEYS(type)                                                     \
+	{"handshakes_per_sec", tg_take_u32, AT(type, limits.handshakes_per_sec), \
+			RANGE(0, 1000000)},                                              \
+			{"max_pending", tg_take_u32, AT(type, limits.pending),           \
+					RANGE(0, 1000000)},                                      \
+			{"handshake_time", tg_take_milliseconds,                         \
 					AT(type, limits.handshake_time_ms), RANGE(100, 600000)}, \
 			{"max_chain_octets", tg_take_u32, AT(type, limits.chain_octets), \
-					RANGE(1024, 1048576)},                                  \
-			{"max_rsa_bits", tg_take_u32, AT(type, limits.rsa_bits_max),    \
-					RANGE(2048, 16384)},                                    \
-	{                                                                     \
-		"max_names", tg_take_u32, AT(type, limits.names_max), RANGE(1, 64) \
+					RANGE(1024, 1048576)},                                   \
+			{"max_rsa_bits", tg_take_u32, AT(type, limits.rsa_bits_max),     \
+					RANGE(2048, 16384)},                                     \
+	{                                                                        \
+		"max_names", tg_take_u32, AT(type, limits.names_max), RANGE(1, 64)   \
 	}
 
 /* clang-format off */
@@ -361,8 +360,7 @@ static void keep_line(struct tg_build *b, const struct tg_kind_info *info,
 		size_t key, struct tg_span head, const struct tg_ini_entry *e,
 		void *object)
 {
-	uint16_t *line =
-			(uint16_t *)(void *)((char *)object + info->line_offset);
+	uint16_t *line = (uint16_t *)(void *)((char *)object + info->line_offset);
 	unsigned below;
 
 	if(key >= info->n_lines)
@@ -396,8 +394,8 @@ static void fill_entry(struct tg_build *b, const struct tg_kind_info *info,
 	check_enforced(b, e);
 }
 
-void tg_schema_fill(struct tg_build *b, enum tg_kind kind,
-		struct tg_made *made, void *object)
+void tg_schema_fill(struct tg_build *b, enum tg_kind kind, struct tg_made *made,
+		void *object)
 {
 	const struct tg_kind_info *info = &tg_kind_info[kind];
 	const struct tg_ini_entry *e;

@@ -38,8 +38,8 @@ enum tg_kind tg_kind_by_name(struct tg_span name);
  * Fills object from the entries of a section: unknown and repeated keys,
  * missing required ones and values out of place are reported.
  */
-void tg_schema_fill(struct tg_build *b, enum tg_kind kind,
-		struct tg_made *made, void *object);
+void tg_schema_fill(struct tg_build *b, enum tg_kind kind, struct tg_made *made,
+		void *object);
 
 /* Was this key of the section given? key: its place in the kind's table */
 static inline bool tg_made_has(const struct tg_made *m, size_t key)

@@ -5,14 +5,14 @@
  */
 #include "policy/snapshot.h"
 
-#define LIST(kind, type, array, count)                                    \
-	size_t tg_pol_##kind##_count(const struct tg_pol *p)                   \
-	{                                                                     \
-		return p->count;                                                   \
-	}                                                                     \
+#define LIST(kind, type, array, count)                                      \
+	size_t tg_pol_##kind##_count(const struct tg_pol *p)                    \
+	{                                                                       \
+		return p->count;                                                    \
+	}                                                                       \
 	const struct type *tg_pol_##kind##_at(const struct tg_pol *p, size_t i) \
-	{                                                                     \
-		return i < p->count ? &p->array[i] : NULL;                         \
+	{                                                                       \
+		return i < p->count ? &p->array[i] : NULL;                          \
 	}
 
 LIST(peer, tg_pol_peer, peer, n_peer)
@@ -89,14 +89,13 @@ size_t tg_pol_octets(const struct tg_pol *p)
 	return p->arena.used_octets;
 }
 
-#define NAME(function, type, ...)                                  \
-	const char *function(type v)                                    \
-	{                                                              \
-		static const char *const names[] = {__VA_ARGS__};            \
-                                                                   \
-		return (unsigned)v < sizeof(names) / sizeof(names[0])        \
-					   ? names[v]                                   \
-					   : "?";                                       \
+#define NAME(function, type, ...)                                        \
+	const char *function(type v)                                         \
+	{                                                                    \
+		static const char *const names[] = {__VA_ARGS__};                \
+                                                                         \
+		return (unsigned)v < sizeof(names) / sizeof(names[0]) ? names[v] \
+															  : "?";     \
 	}
 
 NAME(tg_pol_role_name, enum tg_pol_role, "none", "server", "mediation",
@@ -106,8 +105,7 @@ NAME(tg_pol_transport_name, enum tg_pol_transport, "unknown", "udp", "tcp",
 NAME(tg_pol_eku_name, enum tg_pol_eku, "role", "both", "client", "server",
 		"sip", "any")
 NAME(tg_pol_mode_name, enum tg_pol_mode, "enforce", "audit")
-NAME(tg_pol_profile_name, enum tg_pol_profile, "sfb2019", "sfb2015",
-		"lync2013")
+NAME(tg_pol_profile_name, enum tg_pol_profile, "sfb2019", "sfb2015", "lync2013")
 NAME(tg_pol_revocation_name, enum tg_pol_revocation, "hard", "soft", "off")
 NAME(tg_pol_engine_name, enum tg_pol_engine, "plugin", "native")
 

@@ -38,8 +38,8 @@ struct tg_pol {
 	struct tg_pol_labels clients_label;
 	struct tg_pol_labels route_label;
 	struct tg_pol_names names;
-	struct tg_pol_places peers_in;  /* with listener and SNI */
-	struct tg_pol_places peers_at;  /* by address alone; may be the same */
+	struct tg_pol_places peers_in; /* with listener and SNI */
+	struct tg_pol_places peers_at; /* by address alone; may be the same */
 	struct tg_pol_places clients_in;
 	struct tg_pol_places clients_at;
 };
@@ -47,7 +47,7 @@ struct tg_pol {
 #define TG_POL_MEDIA_MAX 256 /* profiles in one policy */
 
 /* Transports that are not TLS */
-#define TG_POL_TR_CLEAR                                           \
+#define TG_POL_TR_CLEAR                                          \
 	(TG_POL_TR_BIT(TG_POL_TR_UDP) | TG_POL_TR_BIT(TG_POL_TR_TCP) \
 			| TG_POL_TR_BIT(TG_POL_TR_WS))
 #define TG_POL_TR_SECURE \

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#define TAKE(name)                                                     \
-	void name(struct tg_build *b, const struct tg_key *k,             \
+#define TAKE(name)                                        \
+	void name(struct tg_build *b, const struct tg_key *k, \
 			const struct tg_ini_entry *e, void *object)
 #define MEMBER(type) ((type *)(void *)((char *)object + k->offset))
 
@@ -35,7 +35,8 @@ static struct tg_span unquoted(struct tg_build *b, struct tg_span item)
 	return tg_span_of(item.ptr, 0);
 }
 
-bool tg_list_next(struct tg_build *b, struct tg_span *rest, struct tg_span *item)
+bool tg_list_next(
+		struct tg_build *b, struct tg_span *rest, struct tg_span *item)
 {
 	size_t end;
 	const char *start = rest->ptr;
@@ -128,8 +129,8 @@ TAKE(tg_take_bits)
 		if(i == SIZE_MAX)
 			continue;
 		if((mask & k->words[i].value) == k->words[i].value)
-			tg_build_error(b, item.ptr, "'%.*s' is named twice",
-					TG_SPAN_FMT(item));
+			tg_build_error(
+					b, item.ptr, "'%.*s' is named twice", TG_SPAN_FMT(item));
 		mask |= k->words[i].value;
 	}
 	*MEMBER(unsigned) = mask;
@@ -319,8 +320,8 @@ static void take_list(struct tg_build *b, const struct tg_ini_entry *e,
 		for(size_t i = 0; i < n && !twice; i++)
 			twice = tg_span_eq(list[i], span);
 		if(twice)
-			tg_build_error(b, item.ptr, "'%.*s' is named twice",
-					TG_SPAN_FMT(item));
+			tg_build_error(
+					b, item.ptr, "'%.*s' is named twice", TG_SPAN_FMT(item));
 		else
 			list[n++] = tg_build_string(b, span);
 	}

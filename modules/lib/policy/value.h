@@ -75,12 +75,13 @@ void tg_take_labels(struct tg_build *b, const struct tg_key *k,
  * The next item of a list: trimmed, without quotes. False at the end. A
  * missing item or quote is reported, and its item is empty.
  */
-bool tg_list_next(struct tg_build *b, struct tg_span *rest, struct tg_span *item);
+bool tg_list_next(
+		struct tg_build *b, struct tg_span *rest, struct tg_span *item);
 size_t tg_list_count(struct tg_span list);
 
 /* Looks a word up; SIZE_MAX and an error that lists the words when unknown */
-size_t tg_word_find(struct tg_build *b, const struct tg_key *k,
-		struct tg_span item);
+size_t tg_word_find(
+		struct tg_build *b, const struct tg_key *k, struct tg_span item);
 
 /* Host part of a next hop, and its port or 0. False on bad form */
 bool tg_next_hop_split(

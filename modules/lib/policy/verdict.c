@@ -60,8 +60,7 @@ bool tg_pol_in_audit(const struct tg_pol *p, const struct tg_pol_peer *peer,
 
 void tg_pol_apply_audit(const struct tg_pol *p, struct tg_pol_verdict *v)
 {
-	if(v->decision != TG_POL_DENY 
-			|| !tg_pol_in_audit(p, v->peer, v->clients)
+	if(v->decision != TG_POL_DENY || !tg_pol_in_audit(p, v->peer, v->clients)
 			|| !tg_pol_audit_may_waive(v->reason))
 		return;
 	v->decision = TG_POL_ALLOW;
@@ -130,8 +129,8 @@ struct tg_pol_found_clients tg_pol_find_clients(
 		const struct tg_pol *p, const struct tg_pol_conn *conn)
 {
 	struct tg_pol_found_clients found = {NULL, NULL};
-	bool by_sni = conn->direction == TG_POL_IN
-				  && TG_POL_TR_IS_TLS(conn->transport);
+	bool by_sni =
+			conn->direction == TG_POL_IN && TG_POL_TR_IS_TLS(conn->transport);
 	const struct tg_pol_places *places =
 			by_sni ? &p->clients_in : &p->clients_at;
 	const struct tg_pol_group *g;
