@@ -216,13 +216,27 @@ const struct tg_mnt_option *tg_mnt_daemon_next(const struct tg_mnt_option *o)
 	return search(o->next, o->name, o->from_file);
 }
 
+const struct tg_mnt_option *tg_mnt_daemon_last(
+		const struct tg_mnt_daemon *d, const char *name)
+{
+	const struct tg_mnt_option *o = tg_mnt_daemon_get(d, name), *last = NULL;
+
+	for(; o != NULL; o = tg_mnt_daemon_next(o))
+		last = o;
+	return last;
+}
+
 bool tg_mnt_daemon_on(const struct tg_mnt_daemon *d, const char *name)
 {
 	const struct tg_mnt_option *o = tg_mnt_daemon_get(d, name);
 
-	return o != NULL && !tg_span_ieq(o->value, TG_SPAN("false"))
-		   && !tg_span_ieq(o->value, TG_SPAN("no"))
-		   && !tg_span_eq(o->value, TG_SPAN("0"));
+	for(; o != NULL; o = tg_mnt_daemon_next(o)) {
+		if(!tg_span_ieq(o->value, TG_SPAN("false"))
+				&& !tg_span_ieq(o->value, TG_SPAN("no"))
+				&& !tg_span_eq(o->value, TG_SPAN("0")))
+			return true;
+	}
+	return false;
 }
 
 bool tg_mnt_listener(struct tg_span s, struct tg_addr *addr, uint16_t *port)

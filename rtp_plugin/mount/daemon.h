@@ -37,7 +37,10 @@ const struct tg_mnt_option *tg_mnt_daemon_get(
 		const struct tg_mnt_daemon *d, const char *name);
 /* The next one of the same name and origin, for options that repeat */
 const struct tg_mnt_option *tg_mnt_daemon_next(const struct tg_mnt_option *o);
-/* A switch: given, and not "false", "no", "0" */
+/* What the daemon takes when a single value is repeated */
+const struct tg_mnt_option *tg_mnt_daemon_last(
+		const struct tg_mnt_daemon *d, const char *name);
+/* A switch: given, and not always "false", "no", "0" */
 bool tg_mnt_daemon_on(const struct tg_mnt_daemon *d, const char *name);
 
 /*

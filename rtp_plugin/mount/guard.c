@@ -58,11 +58,14 @@ static void check_table(const struct tg_mnt_daemon *daemon, struct tg_diags *d)
 {
 	const struct tg_mnt_option *o = tg_mnt_daemon_get(daemon, "table");
 
-	if(o == NULL || tg_span_starts(o->value, TG_SPAN("-"))
-			|| tg_span_ieq(o->value, TG_SPAN("none")))
+	for(; o != NULL; o = tg_mnt_daemon_next(o)) {
+		if(tg_span_starts(o->value, TG_SPAN("-"))
+				|| tg_span_ieq(o->value, TG_SPAN("none")))
+			continue;
+		refuse(d, "table",
+				"forwarding in the kernel bypasses the plugin; set table = -1");
 		return;
-	refuse(d, "table",
-			"forwarding in the kernel bypasses the plugin; set table = -1");
+	}
 }
 
 /* Debug lines of the daemon carry whole descriptions with native keys */

@@ -142,8 +142,8 @@ static void read_daemon(void)
 	struct tg_span text, name = TG_SPAN(DAEMON_SECTION);
 	const char *path = DAEMON_CONF;
 
-	file = tg_mnt_daemon_get(&mount.daemon, "config-file");
-	section = tg_mnt_daemon_get(&mount.daemon, "config-section");
+	file = tg_mnt_daemon_last(&mount.daemon, "config-file");
+	section = tg_mnt_daemon_last(&mount.daemon, "config-section");
 	if(section != NULL)
 		name = section->value;
 	if(file != NULL && tg_span_eq(file->value, TG_SPAN("none")))
