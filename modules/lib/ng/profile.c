@@ -396,8 +396,22 @@ enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
 	struct writer w = {.len = 0};
 
 	*out = tg_span_of(NULL, 0);
+	if(leg <= TG_NG_LEG_NONE || leg > TG_NG_LEG_BOTH)
+		return TG_NG_MALFORMED;
 	say(&w, "v1/leg:%s/exp:%llu", leg_name(leg), (unsigned long long)expires);
 	return finish(&w, "tg-proof-v1", call_id, secret, arena, out);
+}
+
+/* "leg:to/exp:T", nothing else */
+static bool read_proof(struct tg_span body, struct tg_ng_profile *out)
+{
+	struct tg_span leg = tg_span_cut(&body, '/');
+	struct tg_span expires = tg_span_cut(&body, '/');
+
+	return tg_span_eq(tg_span_cut(&leg, ':'), TG_SPAN("leg"))
+		   && take_leg(leg, out)
+		   && tg_span_eq(tg_span_cut(&expires, ':'), TG_SPAN("exp"))
+		   && take_expires(expires, out) && body.len == 0;
 }
 
 enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
@@ -405,7 +419,6 @@ enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
 {
 	struct tg_ng_profile p = {0};
 	struct tg_span body;
-	unsigned seen = 0;
 	enum tg_ng_rc rc = check_mac("tg-proof-v1", value, call_id, secret, &body);
 
 	*leg = TG_NG_LEG_NONE;
@@ -413,11 +426,7 @@ enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
 		return rc;
 	if(!tg_span_eq(tg_span_cut(&body, '/'), version))
 		return TG_NG_VERSION;
-	while(body.len) {
-		if(take_field(tg_span_cut(&body, '/'), &seen, &p))
-			return TG_NG_MALFORMED;
-	}
-	if(p.leg == TG_NG_LEG_NONE || p.expires == 0)
+	if(!read_proof(body, &p))
 		return TG_NG_MALFORMED;
 	if(p.expires <= now)
 		return TG_NG_EXPIRED;
