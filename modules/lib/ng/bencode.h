@@ -33,7 +33,12 @@ struct tg_ben {
 	struct tg_ben *next;   /* sibling */
 };
 
-enum tg_ben_rc { TG_BEN_OK = 0, TG_BEN_MALFORMED, TG_BEN_TOO_LARGE, TG_BEN_NO_MEMORY };
+enum tg_ben_rc {
+	TG_BEN_OK = 0,
+	TG_BEN_MALFORMED,
+	TG_BEN_TOO_LARGE,
+	TG_BEN_NO_MEMORY
+};
 
 enum tg_ben_rc tg_ben_decode(struct tg_span text, struct tg_arena *arena,
 		struct tg_ben **out) __attribute__((warn_unused_result));

@@ -39,7 +39,12 @@
 #define TG_NG_TOKEN_OCTETS_MAX 1024
 #define TG_NG_MAC_HEX_OCTETS 64
 
-enum tg_ng_leg { TG_NG_LEG_NONE = 0, TG_NG_LEG_TO = 1, TG_NG_LEG_FROM = 2, TG_NG_LEG_BOTH = 3 };
+enum tg_ng_leg {
+	TG_NG_LEG_NONE = 0,
+	TG_NG_LEG_TO = 1,
+	TG_NG_LEG_FROM = 2,
+	TG_NG_LEG_BOTH = 3
+};
 
 struct tg_ng_profile {
 	enum tg_ng_leg leg;

@@ -21,8 +21,8 @@
 enum tg_sdp_rc {
 	TG_SDP_OK = 0,
 	TG_SDP_EMPTY,
-	TG_SDP_TOO_LARGE,  /* a limit above */
-	TG_SDP_MALFORMED,  /* see bad_line */
+	TG_SDP_TOO_LARGE, /* a limit above */
+	TG_SDP_MALFORMED, /* see bad_line */
 	TG_SDP_NO_MEMORY
 };
 
@@ -37,13 +37,13 @@ struct tg_sdp_crypto {
 	uint32_t line; /* index of its line */
 	uint32_t tag;  /* 1..999999999 */
 	struct tg_span suite;
-	struct tg_span params; /* everything after the suite */
-	struct tg_span key;    /* base64 of the first inline key || salt */
-	size_t n_keys;         /* inline parameters on this line */
-	uint8_t lifetime_log2; /* "2^n"; 0 when a number or absent */
-	uint64_t lifetime;     /* packets; 0 absent */
-	uint64_t mki;          /* value; meaningful when mki_octets > 0 */
-	uint8_t mki_octets;    /* 0 absent; 1..128 */
+	struct tg_span params;         /* everything after the suite */
+	struct tg_span key;            /* base64 of the first inline key || salt */
+	size_t n_keys;                 /* inline parameters on this line */
+	uint8_t lifetime_log2;         /* "2^n"; 0 when a number or absent */
+	uint64_t lifetime;             /* packets; 0 absent */
+	uint64_t mki;                  /* value; meaningful when mki_octets > 0 */
+	uint8_t mki_octets;            /* 0 absent; 1..128 */
 	struct tg_span session_params; /* KDR=, UNENCRYPTED_SRTP, WSH= ... */
 	bool valid; /* grammar holds; an invalid line is never chosen */
 };
@@ -90,9 +90,9 @@ struct tg_sdp_media {
 	uint16_t n_ports;    /* "/2": 2; else 1 */
 	struct tg_span proto;
 	enum tg_sdp_proto_kind kind;
-	bool feedback; /* AVPF, SAVPF */
+	bool feedback;          /* AVPF, SAVPF */
 	struct tg_span address; /* c= of the media or the session */
-	uint16_t rtcp_port;  /* a=rtcp; 0 absent */
+	uint16_t rtcp_port;     /* a=rtcp; 0 absent */
 	bool rtcp_mux;
 	bool bundle_only;
 	struct tg_span mid;
@@ -109,8 +109,8 @@ struct tg_sdp {
 	size_t n_media;
 	struct tg_span session_address;
 	struct tg_sdp_security security; /* session level */
-	uint32_t bad_line; /* from 1, with TG_SDP_MALFORMED */
-	const char *bad;   /* what is wrong with it; static */
+	uint32_t bad_line;               /* from 1, with TG_SDP_MALFORMED */
+	const char *bad;                 /* what is wrong with it; static */
 };
 
 /* Everything in *out lives in arena or in text. out is defined on failure too */
