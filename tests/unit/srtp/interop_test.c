@@ -274,7 +274,7 @@ static void ffmpeg_takes_what_is_sent(void **state)
 		wait_for_port(port);
 		send_sound(tx, fd, port, want, want_n);
 		nanosleep(&pause, NULL);
-		kill(pid, SIGINT);
+		kill(pid, SIGKILL); /* it would wait ten seconds for more */
 		waitpid(pid, NULL, 0);
 		n = read_file(out, got, sizeof(got));
 		/* it plays from the first packet it looked at */
