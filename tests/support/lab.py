@@ -17,6 +17,7 @@ import glob
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 
 import lab_phone
@@ -358,6 +359,25 @@ class Lab:
         return sum(core[name] for name in (
             "rcv_requests", "rcv_replies", "drop_requests", "drop_replies",
             "bad_msg_hdr", "bad_URIs_rcvd", "unsupported_methods"))
+
+    def secured_streams(self):
+        """What the plugin secures now: one dict a stream, with its leg's peer."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(os.path.join(self.run, "trunkguard.sock"))
+            s.sendall(b"status\n")
+            text = b""
+            while octets := s.recv(65536):
+                text += octets
+        streams, leg = [], {}
+        for line in text.decode().splitlines():
+            words = line.split()
+            fields = dict(w.split("=", 1) for w in words if "=" in w)
+            if words and words[0] == "leg":
+                leg = fields
+            elif words and words[0].startswith("stream="):
+                streams.append({**leg, **fields})
+        return streams
 
     # ---- peers made of Python --------------------------------------------------
 

@@ -74,23 +74,26 @@ def mediation_options(a_lab):
 
 def _play_call(a_lab, capture_file, inward=False):
     """A call of the client to the endpoint behind gateway1, or the other way,
-    recorded. (capture, what the client heard, what the endpoint heard, why not)
+    recorded. (capture, what the client heard, what the endpoint heard, streams
+    the plugin secured, why there was no call)
     """
     far = a_lab.phones["gateway1"]
     with a_lab.client_phone() as near, far:
         if not near.wait_registered():
-            return None, {}, {}, "the client did not register"
+            return None, {}, {}, [], "the client did not register"
         far.forget()
         caller, target = (far, "sip:alice@lab.test") if inward else (
             near, "sip:gw1-test@lab.test")
+        streams = []
         with wire.Capture(capture_file) as capture:
             ok, why = caller.call(target)
             if ok:
                 time.sleep(CALL_SEC)  # the call itself
+                streams = a_lab.secured_streams() if a_lab.plugin else []
                 caller.hang_up()
                 caller.wait_event(("CALL_CLOSED",))
         tones = (lab.CLIENT_HZ, lab.GATEWAY_HZ)
-        return capture, near.heard(tones), far.heard(tones), None if ok else why
+        return capture, near.heard(tones), far.heard(tones), streams, None if ok else why
 
 
 def _wire_verdict(capture):
@@ -120,16 +123,30 @@ def _clear_sip(capture):
 
 
 def _call_verdict(a_lab, file, inward):
-    capture, near, far, why = _play_call(a_lab, os.path.join(a_lab.root, file), inward)
+    capture, near, far, streams, why = _play_call(
+        a_lab, os.path.join(a_lab.root, file), inward)
     if why is not None:
         return False, f"no call: {why}"
     at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
     wire_ok, wire_text = _wire_verdict(capture)
     clear = len(_clear_sip(capture))
     enough = CALL_SEC * 0.6
-    return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0,
+    ours = _through_plugin(streams)
+    return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0
+            and (ours or not a_lab.plugin),
             f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
-            f"gateway; {wire_text}; {clear} SIP packets in clear")
+            f"gateway; {wire_text}; {clear} SIP packets in clear; "
+            f"{ours or 'not secured by the plugin'}")
+
+
+def _through_plugin(streams):
+    """What the plugin says of the leg toward gateway1; empty when it is not its."""
+    for stream in streams:
+        if (stream.get("peer") == "gateway1"
+                and min(int(stream.get("rx", 0)), int(stream.get("tx", 0)))
+                >= PACKETS_AT_LEAST):
+            return f"plugin: {stream.get('keying')}, {stream.get('suite')}"
+    return ""
 
 
 @row("call", "the client calls the endpoint behind gateway1",
