@@ -133,7 +133,7 @@ def _call_verdict(a_lab, file, inward):
     enough = CALL_SEC * 0.6
     ours = _through_plugin(streams)
     return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0
-            and (ours or not a_lab.plugin),
+            and (ours != "" or not a_lab.plugin),
             f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
             f"gateway; {wire_text}; {clear} SIP packets in clear; "
             f"{ours or 'not secured by the plugin'}")
