@@ -490,30 +490,6 @@ static bool index_rules(struct tg_build *b)
 			&b->scratch, place, p->n_clients);
 }
 
-static bool tighten_media(struct tg_build *b)
-{
-	struct tg_pol *p = b->pol;
-	bool asked[TG_POL_MEDIA_MAX] = {0};
-
-	p->tight = tg_arena_array(&p->arena, p->n_media, sizeof(*p->tight));
-	if(!p->tight)
-		return false;
-	for(size_t i = 0; i < p->n_route; i++) {
-		if(p->route[i].media)
-			asked[p->route[i].media - p->media] = true;
-	}
-	for(size_t k = 0; k < p->n_media; k++) {
-		if(!asked[k])
-			continue;
-		p->tight[k] = tg_arena_array(&p->arena, p->n_media, sizeof(**p->tight));
-		if(!p->tight[k])
-			return false;
-		for(size_t i = 0; i < p->n_media; i++)
-			tg_pol_media_tighten(&p->media[i], &p->media[k], &p->tight[k][i]);
-	}
-	return true;
-}
-
 /* ---- diagnostics in the order of the file ------------------------------ */
 
 static bool stands_after(const struct tg_diag *a, const struct tg_diag *b)
@@ -611,7 +587,7 @@ static bool build_all(struct tg_build *b)
 	if(b->no_memory || !tg_rules_apply(b))
 		return false;
 	finish_digest(b);
-	return tighten_media(b) && index_rules(b) && !b->no_memory;
+	return index_rules(b) && !b->no_memory;
 }
 
 struct tg_pol *tg_pol_load_text(const struct tg_pol_host *host,

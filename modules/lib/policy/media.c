@@ -50,7 +50,7 @@ static unsigned lower_lifetime(unsigned a, unsigned b)
  * Whatever is asked by only one of both counts. With level none on one side
  * the lists of the other are taken: they become meaningful by its level.
  */
-void tg_pol_media_tighten(const struct tg_pol_media *media,
+static void tighten(const struct tg_pol_media *media,
 		const struct tg_pol_media *route, struct tg_pol_media *out)
 {
 	*out = route->level <= media->level ? *route : *media;
@@ -85,6 +85,44 @@ void tg_pol_media_tighten(const struct tg_pol_media *media,
 	out->set = media->set | route->set;
 }
 
+static bool build_route(struct tg_pol *p, size_t r)
+{
+	const struct tg_pol_media *first = p->route[r].media;
+	const struct tg_pol_media *second =
+			p->default_route ? p->default_route->media : NULL;
+	struct tg_pol_media step;
+
+	if(!first || first == second) {
+		first = second;
+		second = NULL;
+	}
+	if(!first)
+		return true;
+	p->tight[r] = tg_arena_array(&p->arena, p->n_media, sizeof(**p->tight));
+	if(!p->tight[r])
+		return false;
+	for(size_t i = 0; i < p->n_media; i++) {
+		tighten(&p->media[i], first, &p->tight[r][i]);
+		if(!second)
+			continue;
+		step = p->tight[r][i];
+		tighten(&step, second, &p->tight[r][i]);
+	}
+	return true;
+}
+
+bool tg_pol_media_build(struct tg_pol *p)
+{
+	if(!p->n_route)
+		return true;
+	p->tight = tg_arena_array(&p->arena, p->n_route, sizeof(*p->tight));
+	for(size_t r = 0; p->tight && r < p->n_route; r++) {
+		if(!build_route(p, r))
+			return false;
+	}
+	return p->tight != NULL;
+}
+
 const struct tg_pol_media *tg_pol_media_for(const struct tg_pol *p,
 		const struct tg_pol_peer *peer, const struct tg_pol_clients *clients,
 		const struct tg_pol_route *route)
@@ -97,9 +135,9 @@ const struct tg_pol_media *tg_pol_media_for(const struct tg_pol *p,
 		media = clients->media;
 	if(!route)
 		route = p->default_route;
-	if(!media || !route || !route->media || route->media == media)
+	if(!media || !route || !p->tight[route - p->route])
 		return media;
-	return &p->tight[route->media - p->media][media - p->media];
+	return &p->tight[route - p->route][media - p->media];
 }
 
 bool tg_pol_keys_allowed(const struct tg_pol_msg *msg)

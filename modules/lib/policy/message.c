@@ -228,21 +228,21 @@ static bool names_hold(const struct tg_pol_spans *names, struct tg_span name)
 	return false;
 }
 
-static bool route_admits(
-		const struct tg_pol_route *r, const struct tg_pol_verdict *party)
+bool tg_pol_route_admits(const struct tg_pol_route *r,
+		const struct tg_pol_peer *peer, const struct tg_pol_clients *clients)
 {
 	if(!r->peers.n && !r->roles && !r->clients.n)
 		return true;
-	if(party->peer)
-		return (r->roles >> party->peer->role & 1)
-			   || names_hold(&r->peers, party->peer->name);
-	return party->clients && names_hold(&r->clients, party->clients->name);
+	if(peer)
+		return (r->roles >> peer->role & 1)
+			   || names_hold(&r->peers, peer->name);
+	return clients && names_hold(&r->clients, clients->name);
 }
 
 static enum tg_reason route_refusal(const struct tg_pol_route *r,
 		const struct tg_pol_msg *msg, const struct tg_pol_verdict *party)
 {
-	if(!route_admits(r, party))
+	if(!tg_pol_route_admits(r, party->peer, party->clients))
 		return TG_REASON_ROUTE_DENIED;
 	if(msg->method.len && !(r->classes & tg_pol_class_of_method(msg->method)))
 		return TG_REASON_CLASS_DENIED;

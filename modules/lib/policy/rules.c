@@ -299,6 +299,51 @@ static void check_route(
 			b, made, "clients", &r->clients, TG_KIND_CLIENTS, b->pol->clients);
 }
 
+static void check_left(struct tg_build *b, const struct tg_made *made,
+		const struct tg_pol_media *left, const char *kind, struct tg_span name)
+{
+	const char *what = NULL;
+
+	if(left->level == TG_LEVEL_NONE)
+		return;
+	if(!left->suite[0])
+		what = "suite";
+	else if(!left->key_exchange[0])
+		what = "key exchange";
+	if(what)
+		tg_build_error(b, tg_made_value_at(made, "media"),
+				"this leaves no %s for %s '%.*s', whose media allows others",
+				what, kind, TG_SPAN_FMT(name));
+}
+
+/* What a route leaves over must be enough to talk to those it admits */
+static void check_route_media(struct tg_build *b, size_t r)
+{
+	const struct tg_pol *p = b->pol;
+	const struct tg_made *made = &b->made[TG_KIND_ROUTE][r];
+	const struct tg_pol_media *tight = p->tight[r];
+	bool seen[TG_POL_MEDIA_MAX] = {0};
+
+	for(size_t i = 0; tight && i < p->n_peer; i++) {
+		const struct tg_pol_peer *peer = &p->peer[i];
+
+		if(!peer->media || seen[peer->media - p->media]
+				|| !tg_pol_route_admits(&p->route[r], peer, NULL))
+			continue;
+		seen[peer->media - p->media] = true;
+		check_left(b, made, &tight[peer->media - p->media], "peer", peer->name);
+	}
+	for(size_t i = 0; tight && i < p->n_clients; i++) {
+		const struct tg_pol_clients *c = &p->clients[i];
+
+		if(!c->media || seen[c->media - p->media]
+				|| !tg_pol_route_admits(&p->route[r], NULL, c))
+			continue;
+		seen[c->media - p->media] = true;
+		check_left(b, made, &tight[c->media - p->media], "clients", c->name);
+	}
+}
+
 /* ---- the whole --------------------------------------------------------- */
 
 static void check_policy(struct tg_build *b)
@@ -335,5 +380,9 @@ bool tg_rules_apply(struct tg_build *b)
 			p->route[i].classes = TG_POL_CLASS_ALL;
 		check_route(b, &b->made[TG_KIND_ROUTE][i], &p->route[i]);
 	}
+	if(!tg_pol_media_build(p))
+		return false;
+	for(size_t i = 0; i < p->n_route; i++)
+		check_route_media(b, i);
 	return tg_overlap_check(b) && !b->no_memory;
 }

@@ -30,8 +30,8 @@ struct tg_pol {
 	size_t n_route;
 	const struct tg_pol_route *default_route; /* NULL: there is none */
 
-	/* tight[k][i]: media[i] under a route that asks for media[k]; tight[k] is
-	 * NULL where no route asks; see media.c */
+	/* tight[r][i]: media[i] under route[r] and the default route; tight[r] is
+	 * NULL where neither names media. NULL without routes; see media.c */
 	struct tg_pol_media **tight;
 
 	struct tg_pol_labels peer_label;
@@ -59,8 +59,11 @@ static inline unsigned tg_pol_tls_id(
 	return tls ? (unsigned)(tls - p->tls) : TG_POL_TLS_NONE;
 }
 
-/* The stricter of both in every respect: what media allows under route's */
-void tg_pol_media_tighten(const struct tg_pol_media *media,
-		const struct tg_pol_media *route, struct tg_pol_media *out);
+/* Fills tight. False only when memory is out */
+bool tg_pol_media_build(struct tg_pol *p) __attribute__((warn_unused_result));
+
+/* Gate 3: does the route name this party, or nobody at all? */
+bool tg_pol_route_admits(const struct tg_pol_route *r,
+		const struct tg_pol_peer *peer, const struct tg_pol_clients *clients);
 
 #endif
