@@ -55,8 +55,12 @@ class Impostor:
     def _talk(self, client):
         try:
             with self._context.wrap_socket(client, server_side=True) as tls:
+                tls.settimeout(0.2)
                 while not self._ended.is_set():
-                    octets = tls.recv(65536)
+                    try:
+                        octets = tls.recv(65536)
+                    except TimeoutError:
+                        continue
                     if not octets:
                         return
                     self.octets += len(octets)

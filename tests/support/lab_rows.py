@@ -5,6 +5,7 @@ expected, and gives (ok, what was seen).
 """
 
 import os
+import re
 import ssl
 import time
 
@@ -290,6 +291,19 @@ def _without_gateway1(a_lab):
                     "the edge lets go of gateway1", 5)
 
 
+def _gateway1_answers(a_lab):
+    with a_lab.client() as c:
+        answer = c.request("OPTIONS", "sip:gw1-test@lab.test", timeout=3)
+    return answer is not None and answer.status == 200
+
+
+def _gateway1_again(a_lab):
+    """Brings gateway1 back; the edge may leave it alone for a while."""
+    a_lab.daemons["gateway1"].start()
+    a_lab.daemons["gateway1"].wait_ready()
+    proc.wait_until(lambda: _gateway1_answers(a_lab), "gateway1 is reached again", 15, 0.2)
+
+
 def _impostor_out(a_lab, leaf):
     _without_gateway1(a_lab)
     try:
@@ -297,8 +311,7 @@ def _impostor_out(a_lab, leaf):
                                    a_lab.ca()) as impostor:
             answer, took = _invite_gateway1(a_lab)
     finally:
-        a_lab.daemons["gateway1"].start()
-        a_lab.daemons["gateway1"].wait_ready()
+        _gateway1_again(a_lab)
     status = answer.status if answer else 0
     alert = next((a for a in impostor.alerts if "ALERT" in a), "no alert")
     return (impostor.connections >= 1 and impostor.octets == 0 and alert != "no alert"
@@ -341,7 +354,7 @@ def stock_rtpengine(a_lab):
     had = a_lab.plugin
     a_lab.restart("rtpengine", plugin=False)
     far = a_lab.phones["gateway1"]
-    far_log = len(far.daemon.log())
+    far_log, edge_log = len(far.daemon.log()), len(a_lab.daemons["kamailio"].log())
     try:
         with wire.Capture(os.path.join(a_lab.root, "stock.pcap")) as capture:
             answer, _ = _invite_gateway1(a_lab)
@@ -351,6 +364,8 @@ def stock_rtpengine(a_lab):
     media = len(wire.rtp_of(p for p in capture.packets
                             if p.between(lab.EDGE, lab.GATEWAY1)))
     seen = f"{answer.status} {answer.reason}" if answer else "no answer"
+    reasons = sorted(set(re.findall(r"\breason=([a-z-]+)", a_lab.daemons["kamailio"]
+                                    .log()[edge_log:])) - {"none"})
     return (answer is not None and answer.status in (488, 503) and not rang
-            and media == 0,
-            f"{seen}, the gateway {'rang' if rang else 'never rang'}, {media} RTP packets")
+            and media == 0 and bool({"media-unproven", "engine-absent"} & set(reasons)),
+            f"{seen}, logged {', '.join(reasons) or 'no reason'}, the gateway {'rang' if rang else 'never rang'}, {media} RTP packets")
