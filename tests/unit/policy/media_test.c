@@ -107,7 +107,7 @@ static void a_route_that_leaves_no_suite_is_refused_at_load(void **state)
 	refuses("[media a]\nsuites = AEAD_AES_128_GCM\n"
 			"[media b]\nsuites = AES_CM_128_HMAC_SHA1_80\n" GATEWAY
 			"media = a\n[route r]\nmedia = b\n",
-			"13:9", "leaves no suite for peer 'gw'");
+			"14:9", "leaves no suite for peer 'gw'");
 	refuses("[media a]\nkey_exchange = sdes\n"
 			"[media b]\nkey_exchange = dtls\n" PHONES
 			"media = a\n[route r]\nmedia = b\nclients = phones\n",
