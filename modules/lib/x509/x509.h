@@ -39,14 +39,18 @@ struct tg_x509_names {
 };
 
 /*
- * URIs first, then DNS names, then the CN if no SAN exists. Names with NUL,
- * control octets or characters a host name cannot hold are left out and
- * never match. max: names to look at, <= TG_X509_NAMES_MAX.
- * False when the certificate's extensions cannot be read.
+ * sip: URIs; where there is none, DNS names (RFC 5922 section 7.1 counts them
+ * "if and only if" no such URI is found); the CN if no SAN exists at all.
+ * Names with NUL, control octets or characters a host name cannot hold are
+ * left out and never match. max: SANs of any kind to look at, at most
+ * TG_X509_NAMES_MAX. False when the certificate's extensions cannot be read.
  */
 bool tg_x509_names(X509 *cert, size_t max, struct tg_x509_names *out);
 
-/* Does name prove identity? One left-most "*" label only with wildcard */
+/*
+ * Does name prove identity? One left-most "*" label only with wildcard, and
+ * only above two labels or more ("*.lab.test", never "*.test").
+ */
 bool tg_x509_name_matches(
 		struct tg_span name, struct tg_span identity, bool wildcard);
 
@@ -62,7 +66,11 @@ struct tg_x509_blob {
 /*
  * CAs and CRLs as they stand in memory. Errors name file and the object's
  * number. NULL when diags->errors grew. Owns copies; tg_x509_store_free.
- * A store with CRLs checks every certificate of a chain but the anchor.
+ * A store with CRLs checks every certificate of a chain but the anchor, so
+ * the CRLs of intermediate CAs belong in it, too. Errors: a certificate that
+ * is no CA's, no self-signed CA, other PEM objects, a CRL that is delta,
+ * indirect, partial by reason or without next update.
+ * Read only once made: threads may share it.
  */
 struct tg_x509_store *tg_x509_store_new(const struct tg_x509_blob *ca,
 		size_t n_ca, const struct tg_x509_blob *crl, size_t n_crl,
@@ -80,35 +88,47 @@ enum tg_x509_eku { /* values as enum tg_pol_eku */
 	TG_X509_EKU_ANY
 };
 
+enum tg_x509_revocation { /* values as enum tg_pol_revocation */
+	TG_X509_REVOCATION_HARD = 0,
+	TG_X509_REVOCATION_SOFT, /* no fresh CRL is fine; revoked never is */
+	TG_X509_REVOCATION_OFF
+};
+
+/* What each eku accepts stands at the head of usage.c */
 struct tg_x509_ask {
 	const struct tg_span *identity; /* any one suffices; n 0: names unchecked */
 	size_t n_identity;
 	bool wildcard;
+	bool common_name; /* the CN counts where there is no SAN; RFC 5922: MAY */
 	enum tg_x509_eku eku;
 	bool peer_is_client; /* the peer connected to us: clientAuth for EKU_ROLE */
-	uint16_t min_rsa_bits; /* 0: 2048 */
-	uint16_t min_ec_bits;  /* 0: 256 */
-	uint32_t max_rsa_bits; /* 0: 8192 */
-	uint8_t max_depth;     /* intermediates; 0: 6 */
+	uint16_t min_rsa_bits;     /* 0: 2048 */
+	uint16_t min_ec_bits;      /* 0: 256 */
+	uint32_t max_rsa_bits;     /* 0: 8192 */
+	uint8_t max_depth;         /* intermediates; 0: 6 */
 	uint32_t max_chain_octets; /* 0: 64 KiB */
-	bool allow_sha1;       /* legacy profiles only */
-	int revocation;        /* values as enum tg_pol_revocation */
+	uint8_t max_names;         /* SANs; 0: TG_X509_NAMES_MAX */
+	bool allow_sha1;           /* legacy profiles only */
+	enum tg_x509_revocation revocation;
 	time_t at;
 	time_t stale_grace_sec; /* how long past nextUpdate a CRL still answers */
 };
 
 struct tg_x509_answer {
-	enum tg_reason reason; /* TG_REASON_NONE: accepted */
-	int openssl_error;     /* X509_V_*; picks the TLS alert */
-	int depth;             /* certificate at fault, 0 the leaf */
-	char detail[192];      /* for the log; escaped, never secret */
+	enum tg_reason reason;              /* TG_REASON_NONE: accepted */
+	int openssl_error;                  /* X509_V_*; picks the TLS alert */
+	int depth;                          /* certificate at fault, 0 the leaf */
+	char detail[192];                   /* for the log; escaped, never secret */
 	char name[TG_X509_NAME_OCTETS + 1]; /* the name that matched */
-	time_t not_after;      /* earliest end of validity in the chain */
+	time_t not_after; /* earliest end of validity in the chain */
 };
 
 /*
  * leaf and untrusted are borrowed; untrusted may be NULL, may hold the leaf.
  * Fails closed: a zeroed answer is never returned as accepted on error.
+ * A leaf that is itself a certificate of the store is refused as self-signed:
+ * trust is in CAs, not in single certificates.
+ * OpenSSL's error queue is left as it was.
  */
 void tg_x509_verify(const struct tg_x509_store *store, X509 *leaf,
 		STACK_OF(X509) *untrusted, const struct tg_x509_ask *ask,

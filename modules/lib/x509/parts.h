@@ -1,0 +1,98 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of x509/ share. Only x509/ includes this. Each check below
+ * looks at a path that OpenSSL built, writes its refusal into the answer and
+ * returns false, or returns true and leaves the answer alone.
+ */
+#ifndef TG_X509_PARTS_H
+#define TG_X509_PARTS_H
+
+#include "x509/openssl_compat.h"
+#include "x509/x509.h"
+
+/* ---- text for people (text.c) ------------------------------------------- */
+
+/* Fills out as far as it goes; always ends with NUL */
+struct tg_x509_text {
+	char *out;
+	size_t octets; /* of out, with the NUL */
+	size_t len;
+};
+
+void tg_x509_text_init(struct tg_x509_text *t, char *out, size_t octets);
+void tg_x509_put(struct tg_x509_text *t, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+/* Control octets, '"', '\' and octets beyond ASCII as \xNN */
+void tg_x509_put_escaped(struct tg_x509_text *t, struct tg_span s);
+/* RFC 3339, UTC */
+void tg_x509_put_time(struct tg_x509_text *t, const ASN1_TIME *when);
+/* Quoted, RFC 2253 order */
+void tg_x509_put_dn(struct tg_x509_text *t, const X509_NAME *name);
+
+/* False when the time cannot be read */
+bool tg_x509_time(const ASN1_TIME *when, time_t *out);
+
+/* ---- store (store.c, crl.c) ---------------------------------------------- */
+
+enum tg_x509_crl_scope {
+	TG_X509_CRL_ALL = 0,
+	TG_X509_CRL_USERS, /* onlyContainsUserCerts */
+	TG_X509_CRL_CAS    /* onlyContainsCACerts */
+};
+
+struct tg_x509_crl {
+	X509_CRL *crl;
+	time_t this_update;
+	time_t next_update;
+	enum tg_x509_crl_scope scope;
+	GENERAL_NAMES *points; /* distribution points it is for; NULL: all */
+	int digest;            /* NID of its signature's digest */
+	const X509 *signer;    /* the anchor whose key was seen to fit, or NULL */
+};
+
+struct tg_x509_store {
+	X509_STORE *store;
+	STACK_OF(X509) *anchors; /* borrowed by crl[].signer */
+	struct tg_x509_crl *crl;
+	size_t n_crl;
+};
+
+/*
+ * Takes crl. On failure *why says why, static text; crl is freed and the
+ * slot is zeroed.
+ */
+bool tg_x509_crl_init(
+		struct tg_x509_crl *slot, X509_CRL *crl, const char **why);
+void tg_x509_crl_deinit(struct tg_x509_crl *slot);
+
+/* ---- checks of a path ----------------------------------------------------- */
+
+struct tg_x509_path {
+	const struct tg_x509_store *store;
+	const struct tg_x509_ask *ask;
+	X509 *leaf;
+	STACK_OF(X509) *chain; /* leaf first, anchor last, at least two */
+	struct tg_x509_answer *answer;
+};
+
+/* False always: a check ends with return tg_x509_refuse(...) */
+bool tg_x509_refuse(struct tg_x509_answer *answer, enum tg_reason reason,
+		int depth, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same, and which certificate it is when it is not the leaf */
+void tg_x509_say_which(struct tg_x509_answer *answer, const X509 *cert);
+
+/* Before anything is computed with them: keys that are too long to bear */
+bool tg_x509_check_burden(const struct tg_x509_ask *ask, X509 *cert, int depth,
+		struct tg_x509_answer *answer);
+bool tg_x509_check_strength(const struct tg_x509_path *path);
+bool tg_x509_check_usage(const struct tg_x509_path *path);
+bool tg_x509_check_revocation(const struct tg_x509_path *path);
+/* DNS name constraints, held against the hosts of sip: URIs */
+bool tg_x509_check_uri_hosts(
+		const struct tg_x509_path *path, const struct tg_x509_names *names);
+
+/* MD5 and older never; SHA-1 only when allowed. NID_undef: none is used */
+bool tg_x509_digest_is_fit(int digest, bool allow_sha1);
+
+#endif
