@@ -344,6 +344,7 @@ static bool open_call(struct tg_ngx *x)
 	if(!tg_ses_call_begin(x->call))
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "the call has ended");
 	x->active = true;
+	x->bound_before = tg_ses_sockets_bound();
 	return true;
 }
 
@@ -545,7 +546,8 @@ static bool secure_reply(struct tg_ngx *x, struct tg_ben *dict)
 		ok = tg_ngx_secured_out(x, x->out, offer, sdp, &sdp);
 	else
 		ok = tg_ngx_plain_out(x, sdp, &sdp);
-	ok = ok && tg_ngx_prove(x, sdp, &sdp);
+	ok = ok && (!x->forked || tg_ngx_attach_fork(x, x->in))
+		 && tg_ngx_prove(x, sdp, &sdp);
 	pthread_mutex_unlock(&x->call->lock);
 	return ok && set(x, dict, "sdp", sdp);
 }

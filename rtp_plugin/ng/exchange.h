@@ -82,6 +82,7 @@ struct tg_ngx {
 	struct tg_ses_leg *out;	  /* side that the reply's SDP goes to */
 	uint64_t hash;		  /* of the call-id */
 	uint8_t digest[32];	  /* of the request: for the cache */
+	uint64_t bound_before; /* order of the last socket before the exchange */
 	bool cached;		  /* the cache waits for our reply */
 	bool forked;		  /* a second far end answers the same offer */
 	const char *error;	  /* static; of the refusal in the making */

@@ -476,6 +476,27 @@ bool tg_ngx_plain_out(
 	return out->ptr != NULL ? true : no_memory(x);
 }
 
+bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg)
+{
+	uint64_t order = x->bound_before;
+
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		struct tg_ses_stream *st = leg->stream[i];
+
+		for(int j = 0; st != NULL && j < TG_KEY_COMPONENTS; j++) {
+			struct tg_ses_socket *s = tg_ses_call_next_held(x->call, order);
+
+			if(s == NULL)
+				return true;
+			order = s->order;
+			if(!tg_ses_stream_attach(st, s, (enum tg_key_component)j))
+				return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+						"the sockets of a forked answer are not clear");
+		}
+	}
+	return true;
+}
+
 /* ---- a description that goes out ---------------------------------------- */
 
 static struct tg_span protocol(

@@ -28,6 +28,12 @@ bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 bool tg_ngx_plain_out(
 		struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 
+/*
+ * For a second far end the daemon opens sockets that no description ever
+ * shows. What it bound during the exchange and is still held is secured.
+ */
+bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg);
+
 /* Adds the proof, or nothing when every line of the leg fell to clear */
 bool tg_ngx_prove(struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 

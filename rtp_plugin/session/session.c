@@ -333,8 +333,6 @@ bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,
 		if(st->socket[i] == s && i != (int)component)
 			st->socket[i] = NULL;
 	}
-	if(st->socket[component] != NULL && st->socket[component] != s)
-		atomic_store(&st->socket[component]->mode, TG_SES_HELD);
 	st->socket[component] = s;
 	atomic_store(&s->component, (int)component);
 	atomic_store(&s->stream, st);

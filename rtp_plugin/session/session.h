@@ -56,6 +56,7 @@ struct tg_ses_socket {
 	atomic_int component;			/* enum tg_key_component */
 	struct tg_addr addr; /* bound to; the wildcard is all zero octets */
 	uint16_t port;
+	uint64_t order;		 /* sockets bound later have more */
 	uint64_t call_hash;	   /* of the call-id it was bound for; 0 none */
 	struct tg_ses_call *call;  /* counted; NULL for sockets of plain calls */
 	struct tg_ses_socket *next; /* in its call, or on the free list */
@@ -101,7 +102,9 @@ struct tg_ses_stream {
 	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
 	uint32_t generation; /* of the key material in rx and tx */
 	bool separate;	     /* RTCP has contexts of its own */
-	struct tg_ses_socket *socket[TG_KEY_COMPONENTS]; /* borrowed from call */
+	/* the latest ones, to send from; others may be attached as well (ICE).
+	 * Borrowed from the call */
+	struct tg_ses_socket *socket[TG_KEY_COMPONENTS];
 	struct tg_key_path local;  /* as our last description said */
 	struct tg_key_path remote; /* as the far end's last description said */
 	bool moved; /* local or remote changed since local keys were made */
@@ -197,6 +200,12 @@ struct tg_ses_socket *tg_ses_call_socket(struct tg_ses_call *c,
 		const struct tg_addr *addr, uint16_t port);
 struct tg_ses_socket *tg_ses_call_socket_by_port(
 		struct tg_ses_call *c, uint16_t port);
+
+/* How many were ever bound: an upper bound of all orders up to now */
+uint64_t tg_ses_sockets_bound(void);
+/* The held socket without a stream that was bound next after `order` */
+struct tg_ses_socket *tg_ses_call_next_held(
+		struct tg_ses_call *c, uint64_t order);
 
 /* Ties a socket to a stream; call locked. False: it serves another stream */
 bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,

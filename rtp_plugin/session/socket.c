@@ -19,6 +19,7 @@
 static _Atomic(struct tg_ses_socket *) *slots;
 static size_t n_slots;
 
+static atomic_uint_fast64_t bound_ever;
 static atomic_int highest_fd; /* that was ever bound */
 
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -124,6 +125,7 @@ bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
 		return false;
 	s->addr = *addr;
 	s->port = port;
+	s->order = atomic_fetch_add(&bound_ever, 1) + 1;
 	s->call_hash = call_hash;
 	s->call = NULL;
 	s->next = NULL;
@@ -255,4 +257,23 @@ struct tg_ses_socket *tg_ses_call_socket_by_port(
 		struct tg_ses_call *c, uint16_t port)
 {
 	return tg_ses_call_socket(c, NULL, port);
+}
+
+struct tg_ses_socket *tg_ses_call_next_held(
+		struct tg_ses_call *c, uint64_t order)
+{
+	struct tg_ses_socket *next = NULL;
+
+	for(struct tg_ses_socket *s = c->socket; s != NULL; s = s->next) {
+		if(s->order > order && atomic_load(&s->mode) == TG_SES_HELD
+				&& atomic_load(&s->stream) == NULL
+				&& (next == NULL || s->order < next->order))
+			next = s;
+	}
+	return next;
+}
+
+uint64_t tg_ses_sockets_bound(void)
+{
+	return atomic_load(&bound_ever);
 }
