@@ -28,11 +28,16 @@ class Row:
         self.refusal, self._check = refusal, check
 
     def play(self, a_lab):
-        """(ok, seen). A row that cannot be played is not ok."""
+        """(ok, seen). A row that cannot be played is not ok, and one that
+        ends a daemon is not either."""
         try:
-            return self._check(a_lab)
+            ok, seen = self._check(a_lab)
         except (OSError, proc.ProcError, wire.CaptureError, lab.LabError) as e:
-            return False, f"{type(e).__name__}: {e}"
+            ok, seen = False, f"{type(e).__name__}: {e}"
+        ended = [name for name, d in a_lab.daemons.items() if not d.running()]
+        if ended:
+            return False, f"{seen}; ended: {', '.join(ended)}"
+        return ok, seen
 
 
 ROWS = []
