@@ -1,0 +1,218 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Kamailio's structures as plain facts. No decision is taken here.
+ */
+#include <time.h>
+
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/parser/parse_from.h"
+#include "core/parser/parse_ppi_pai.h"
+#include "core/parser/parse_to.h"
+#include "core/parser/parse_uri.h"
+
+#include "tls_policy/compat.h"
+#include "tls_policy/tlsp.h"
+
+enum tg_pol_transport tlsp_transport(int proto)
+{
+	switch(proto) {
+		case PROTO_UDP:
+			return TG_POL_TR_UDP;
+		case PROTO_TCP:
+			return TG_POL_TR_TCP;
+		case PROTO_TLS:
+			return TG_POL_TR_TLS;
+		case PROTO_WS:
+			return TG_POL_TR_WS;
+		case PROTO_WSS:
+			return TG_POL_TR_WSS;
+		default:
+			return TG_POL_TR_UNKNOWN;
+	}
+}
+
+struct tg_addr tlsp_addr(const struct ip_addr *ip)
+{
+	return tg_addr_of(ip->u.addr, ip->len);
+}
+
+/* ---- connections ------------------------------------------------------------ */
+
+void tlsp_facts_of_tcp(struct tcp_connection *c, struct tlsp_facts *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->id = c->id;
+	out->direction = c->flags & F_CONN_PASSIVE ? TG_POL_IN : TG_POL_OUT;
+	out->transport = tlsp_transport(c->type);
+	out->local = tlsp_addr(&c->rcv.dst_ip);
+	out->local_port = c->rcv.dst_port;
+	/* src is the other side in both directions */
+	out->remote = tlsp_addr(&c->rcv.src_ip);
+	out->remote_port = c->rcv.src_port;
+	out->peer = out->clients = out->wanted = TLSP_NOBODY;
+	out->since = time(NULL);
+}
+
+void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out)
+{
+	*out = (struct tg_pol_conn){
+			.direction = TG_POL_IN,
+			.transport = tlsp_transport(rcv->proto),
+			.local = tlsp_addr(&rcv->dst_ip),
+			.local_port = rcv->dst_port,
+			.remote = tlsp_addr(&rcv->src_ip),
+			.remote_port = rcv->src_port,
+	};
+}
+
+/* ---- messages ---------------------------------------------------------------- */
+
+static struct tg_span span_of(str s)
+{
+	return tg_span_of(s.s, s.s && s.len > 0 ? (size_t)s.len : 0);
+}
+
+static struct tg_span host_of(str uri)
+{
+	struct sip_uri parsed;
+
+	if(uri.s == NULL || uri.len <= 0
+			|| parse_uri(uri.s, uri.len, &parsed) < 0)
+		return tg_span_of(NULL, 0);
+	return span_of(parsed.host);
+}
+
+static int read_identities(struct sip_msg *msg, struct tg_pol_msg *out)
+{
+	size_t n = 0, max = sizeof(out->pai_domain) / sizeof(out->pai_domain[0]);
+	p_id_body_t *body;
+
+	if(parse_headers(msg, HDR_PAI_F, 0) < 0)
+		return -1;
+	if(!msg->pai)
+		return 0;
+	if(parse_pai_header(msg) != 0 || !get_pai(msg))
+		return -1;
+	for(body = get_pai(msg); body; body = body->next) {
+		for(int i = 0; i < body->num_ids; i++) {
+			struct tg_span host = host_of(body->id[i].uri);
+
+			/* a tel: URI has no host, and claims no domain */
+			if(!host.len)
+				continue;
+			if(n == max)
+				return -1;
+			out->pai_domain[n++] = host;
+		}
+	}
+	return 0;
+}
+
+static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
+{
+	struct to_body *to;
+
+	if(msg->first_line.type != SIP_REQUEST)
+		return 0;
+	out->method = span_of(msg->first_line.u.request.method);
+	/* xhttp's requests have made-up headers: nothing is claimed in them */
+	if(parse_headers(msg, HDR_TO_F | HDR_FROM_F, 0) < 0 || !msg->to)
+		return -1;
+	to = get_to(msg);
+	out->in_dialog = to && to->tag_value.len > 0;
+	if(parse_from_header(msg) == 0 && get_from(msg))
+		out->from_domain = host_of(get_from(msg)->uri);
+	return read_identities(msg, out);
+}
+
+int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tlsp_facts *facts, struct tg_pol_msg *out)
+{
+	memset(out, 0, sizeof(*out));
+	memset(facts, 0, sizeof(*facts));
+	facts->peer = facts->clients = facts->wanted = TLSP_NOBODY;
+	tlsp_conn_of_rcv(&msg->rcv, &out->conn);
+	if(TG_POL_TR_IS_TLS(out->conn.transport)
+			&& tlsp_conn_current(snap, msg->rcv.proto_reserved1, facts)) {
+		out->judged = facts->established && facts->allowed;
+		out->peer = tlsp_facts_peer(snap, facts);
+		out->clients = tlsp_facts_clients(snap, facts);
+		out->audited = facts->audited;
+		out->tls_version = facts->tls_version;
+		out->conn.sni = tg_span_cstr(facts->sni);
+	}
+	return read_message(msg, out);
+}
+
+/* ---- destinations ---------------------------------------------------------------- */
+
+/* The connection that tcp_send() would take; 0: it would open a new one */
+static int find_connection(const struct dest_info *dst)
+{
+	struct tcp_connection *c = NULL;
+	struct ip_addr ip, any;
+	int port = su_getport((union sockaddr_union *)&dst->to);
+	int id = 0;
+
+	if(port)
+		su2ip_addr(&ip, (union sockaddr_union *)&dst->to);
+	lock_get(tcpconn_lock);
+	if(dst->id)
+		c = tlsp_tcpconn_find(dst->id, NULL, 0, NULL, 0, PROTO_NONE);
+	if(!c && port) {
+		ip_addr_mk_any(ip.af, &any);
+		c = tlsp_tcpconn_find(0, &ip, port, &any, 0, dst->proto);
+	}
+	if(c && !tcpconn_close_after_send(c))
+		id = c->id;
+	lock_release(tcpconn_lock);
+	return id;
+}
+
+static void read_connection(const struct tlsp_snap *snap, int id,
+		struct tlsp_facts *facts, struct tg_pol_egress *out)
+{
+	out->existing = true;
+	if(!TG_POL_TR_IS_TLS(out->conn.transport)
+			|| !tlsp_conn_current(snap, id, facts))
+		return;
+	/* in the middle of its outbound handshake: as a new one */
+	if(facts->direction == TG_POL_OUT && !facts->established)
+		out->existing = false;
+	out->judged = facts->established && facts->allowed;
+	out->peer = tlsp_facts_peer(snap, facts);
+	out->clients = tlsp_facts_clients(snap, facts);
+	out->audited = facts->audited;
+	out->conn.remote = facts->remote;
+	out->conn.remote_port = facts->remote_port;
+	out->conn.sni = tg_span_cstr(facts->sni);
+}
+
+int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
+		struct tlsp_facts *facts, struct tg_pol_egress *out)
+{
+	int id = 0;
+
+	memset(out, 0, sizeof(*out));
+	memset(facts, 0, sizeof(*facts));
+	facts->peer = facts->clients = facts->wanted = TLSP_NOBODY;
+	out->conn.direction = TG_POL_OUT;
+	out->conn.transport = tlsp_transport(dst->proto);
+	if(dst->send_sock) {
+		out->conn.local = tlsp_addr(&dst->send_sock->address);
+		out->conn.local_port = dst->send_sock->port_no;
+	}
+	if(out->conn.transport == TG_POL_TR_UNKNOWN)
+		return -1;
+	if(!tg_addr_from_sockaddr(&dst->to.s, &out->conn.remote,
+			   &out->conn.remote_port)
+			&& !dst->id)
+		return -1;
+	if(out->conn.transport != TG_POL_TR_UDP)
+		id = find_connection(dst);
+	if(id)
+		read_connection(snap, id, facts, out);
+	return 0;
+}

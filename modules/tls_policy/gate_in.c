@@ -1,0 +1,183 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gate 2 (message in) and gate 3 (route). Gate 2 is a pre-script callback:
+ * the script cannot forget it and does not see what it refuses. A refused
+ * request gets a stateless answer that says why, where one can be given; a
+ * refused reply goes no further.
+ */
+#include "core/dprint.h"
+#include "core/pt.h"
+#include "core/script_cb.h"
+#include "core/sr_module.h"
+#include "modules/sl/sl.h"
+
+#include "tls_policy/tlsp.h"
+
+bool tlsp_refusing;
+
+static sl_api_t slb; /* all NULL without sl */
+static struct tlsp_seen seen;
+
+const struct tlsp_seen *tlsp_seen(struct sip_msg *msg)
+{
+	return seen.pid == msg->pid && seen.msg_id == msg->id ? &seen : NULL;
+}
+
+static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
+		struct tg_span route)
+{
+	if(!tlsp_seen(msg))
+		memset(&seen, 0, sizeof(seen));
+	seen.msg_id = msg->id;
+	seen.pid = msg->pid;
+	seen.decision = v->decision;
+	seen.audited = v->audited;
+	seen.reason = v->reason;
+	if(route.len)
+		snprintf(seen.route, sizeof(seen.route), "%.*s", TG_SPAN_FMT(route));
+}
+
+/* ---- answers ------------------------------------------------------------------ */
+
+static int answer(struct sip_msg *msg, enum tg_reason reason, bool stateful)
+{
+	const struct tg_reason_info *info = tg_reason_get(reason);
+	str phrase = {(char *)info->sip_text, (int)strlen(info->sip_text)};
+	int result = -1;
+
+	if(!info->sip_code || msg->first_line.type != SIP_REQUEST
+			|| msg->REQ_METHOD == METHOD_ACK)
+		return -1;
+	tlsp_refusing = true;
+	if(stateful && slb.freply)
+		result = slb.freply(msg, (int)info->sip_code, &phrase);
+	else if(slb.sreply)
+		result = slb.sreply(msg, (int)info->sip_code, &phrase);
+	tlsp_refusing = false;
+	return result;
+}
+
+/* Nobody may make us answer to an address that we do not know */
+static bool may_answer(
+		const struct tg_pol_msg *facts, const struct tg_pol_verdict *v)
+{
+	return facts->conn.transport != TG_POL_TR_UDP || v->peer || v->clients;
+}
+
+/* ---- gate 2 ---------------------------------------------------------------------- */
+
+static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tg_pol_msg *facts, struct tg_pol_verdict *v)
+{
+	struct tlsp_report report = {.gate = "in"};
+	struct tlsp_facts conn;
+
+	memset(v, 0, sizeof(*v));
+	if(tlsp_source(snap, msg, &conn, facts) == 0)
+		tg_pol_judge_message(snap->policy, facts, NULL, v);
+	else
+		v->reason = TG_REASON_INTERNAL;
+	see(msg, v, tg_span_of(NULL, 0));
+	if(v->decision == TG_POL_ALLOW && !v->audited)
+		return;
+	report.conn = &facts->conn;
+	if(facts->method.len)
+		report.class = tg_pol_class_of_method(facts->method);
+	tlsp_report(snap->policy, v, &report);
+}
+
+static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct tg_pol_verdict v;
+	struct tg_pol_msg facts;
+
+	(void)flags;
+	(void)param;
+	judge_message(snap, msg, &facts, &v);
+	if(v.decision != TG_POL_ALLOW && may_answer(&facts, &v))
+		answer(msg, v.reason, false);
+	tlsp_snap_unref(snap);
+	return v.decision == TG_POL_ALLOW;
+}
+
+static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	const struct tlsp_snap *snap;
+	struct tg_pol_verdict v;
+	struct tg_pol_msg facts;
+
+	(void)flags;
+	(void)param;
+	if(tlsp_waiting_answering())
+		return 1;
+	snap = tlsp_snap_ref();
+	judge_message(snap, msg, &facts, &v);
+	tlsp_snap_unref(snap);
+	return v.decision == TG_POL_ALLOW;
+}
+
+/* ---- gate 3 ------------------------------------------------------------------------- */
+
+static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tg_span name, struct tg_pol_verdict *v)
+{
+	const struct tg_pol_route *route =
+			tg_pol_route_by_name(snap->policy, name);
+	struct tlsp_report report = {.gate = "route", .route = name};
+	struct tg_pol_msg facts;
+	struct tlsp_facts conn;
+
+	memset(v, 0, sizeof(*v));
+	v->reason = TG_REASON_INTERNAL;
+	if(tlsp_source(snap, msg, &conn, &facts) == 0) {
+		if(route || tg_span_eq(name, TG_SPAN("default"))) {
+			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
+		} else {
+			v->reason = TG_REASON_ROUTE_DENIED;
+			report.detail = "the policy has no route of this name";
+		}
+	}
+	if(v->decision == TG_POL_ALLOW && !v->audited)
+		return;
+	report.conn = &facts.conn;
+	if(facts.method.len)
+		report.class = tg_pol_class_of_method(facts.method);
+	tlsp_report(snap->policy, v, &report);
+}
+
+int tlsp_check_route(struct sip_msg *msg, struct tg_span name)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct tg_pol_verdict v;
+
+	judge_route(snap, msg, name, &v);
+	see(msg, &v, name);
+	tlsp_snap_unref(snap);
+	return v.decision == TG_POL_ALLOW ? 1 : -1;
+}
+
+int tlsp_reply(struct sip_msg *msg)
+{
+	const struct tlsp_seen *last = tlsp_seen(msg);
+
+	if(!last || last->reason == TG_REASON_NONE)
+		return -1;
+	return answer(msg, last->reason, true) < 0 ? -1 : 1;
+}
+
+int tlsp_gate_in_init(void)
+{
+	if(find_export("bind_sl", 0, 0) && sl_load_api(&slb) < 0)
+		return -1;
+	if(!slb.sreply)
+		LM_WARN("sl.so is not loaded: refused requests get no answer\n");
+	if(register_script_cb(on_request, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
+			|| register_script_cb(on_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
+					   < 0) {
+		LM_ERR("Kamailio takes no pre-script callbacks\n");
+		return -1;
+	}
+	return 0;
+}

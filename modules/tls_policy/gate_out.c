@@ -1,0 +1,266 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gate 4: message out. Two last looks, each without the other's help:
+ *
+ *   NET_OUT  every SIP message that tm and the core send, any transport: the
+ *            destination, then the judgement of srtp_policy on the bytes
+ *   encode   every octet that goes into TLS, keepalives and all: the
+ *            connection, and on a new one the peer it is bound to
+ *
+ * RFC 3261 18, RFC 5630 (sips).
+ */
+#include <strings.h>
+
+#include "core/dprint.h"
+#include "core/events.h"
+#include "core/mem/mem.h"
+
+#include "tls_policy/tlsp.h"
+
+static tlsp_leaving_fn leaving;
+
+int tlsp_on_leaving(tlsp_leaving_fn fn)
+{
+	if(leaving || !fn)
+		return -1;
+	leaving = fn;
+	return 0;
+}
+
+/* ---- what the bytes say ---------------------------------------------------------- */
+
+static bool is_reply(struct tg_span b)
+{
+	return tg_span_starts(b, TG_SPAN("SIP/2.0 "))
+		   || tg_span_starts(b, TG_SPAN("HTTP/"));
+}
+
+/* The line that starts at at, without its end; at moves behind it */
+static struct tg_span next_line(struct tg_span b, size_t *at)
+{
+	size_t start = *at;
+	size_t n = tg_span_find(tg_span_of(b.ptr + start, b.len - start), '\n');
+
+	*at = start + n < b.len ? start + n + 1 : b.len;
+	if(n && b.ptr[start + n - 1] == '\r')
+		n--;
+	return tg_span_of(b.ptr + start, n);
+}
+
+/* RFC 5630: the request URI or the topmost Route is sips: */
+static bool is_sips(struct tg_span b)
+{
+	size_t at = 0;
+	struct tg_span line = next_line(b, &at);
+
+	tg_span_cut(&line, ' ');
+	if(tg_span_istarts(line, TG_SPAN("sips:")))
+		return true;
+	while(at < b.len) {
+		line = next_line(b, &at);
+		if(!line.len)
+			return false;
+		if(tg_span_istarts(line, TG_SPAN("route"))) {
+			struct tg_span name = tg_span_cut(&line, ':');
+			size_t uri;
+
+			if(tg_span_trim(name).len != 5)
+				continue;
+			line = tg_span_trim(line);
+			uri = tg_span_find(line, '<');
+			if(uri < line.len)
+				line = tg_span_of(line.ptr + uri + 1, line.len - uri - 1);
+			return tg_span_istarts(line, TG_SPAN("sips:"));
+		}
+	}
+	return false;
+}
+
+static unsigned class_of(struct tg_span b)
+{
+	return is_reply(b) ? 0 : tg_pol_class_of_method(tg_span_cut(&b, ' '));
+}
+
+/* ---- NET_OUT -------------------------------------------------------------------------- */
+
+/* A destination whose handshake failed a moment ago is not tried again yet */
+static void judge_failed(const struct tlsp_snap *snap,
+		const struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+{
+	if(v->decision != TG_POL_ALLOW || egress->existing
+			|| !TG_POL_TR_IS_TLS(egress->conn.transport)
+			|| !tlsp_failed_recently(
+					&egress->conn.remote, egress->conn.remote_port))
+		return;
+	(void)snap;
+	v->decision = TG_POL_DENY;
+	v->audited = false;
+	v->reason = TG_REASON_EGRESS_HANDSHAKE;
+}
+
+static bool rewrite(str *buffer, struct tg_span with)
+{
+	if(!with.ptr)
+		return true;
+	pkg_free(buffer->s);
+	buffer->s = (char *)with.ptr;
+	buffer->len = (int)with.len;
+	return true;
+}
+
+static void judge_bytes(const struct tlsp_snap *snap,
+		const struct tg_pol_egress *egress, str *buffer,
+		struct tg_pol_verdict *v)
+{
+	struct tg_span rewritten = {NULL, 0};
+	struct tlsp_leaving what = {
+			.policy = snap->policy,
+			.egress = egress,
+			.verdict = v,
+			.bytes = tg_span_of(buffer->s, (size_t)buffer->len),
+	};
+	struct tg_pol_verdict after = *v;
+
+	if(!leaving || v->decision != TG_POL_ALLOW)
+		return;
+	leaving(&what, &after, &rewritten);
+	*v = after;
+	if(v->decision == TG_POL_ALLOW)
+		rewrite(buffer, rewritten);
+	else if(rewritten.ptr)
+		pkg_free((char *)rewritten.ptr);
+}
+
+static void judge_leaving(
+		const struct tlsp_snap *snap, dest_info_t *dst, str *buffer,
+		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+{
+	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
+	struct tlsp_facts conn;
+
+	memset(v, 0, sizeof(*v));
+	v->reason = TG_REASON_INTERNAL;
+	if(tlsp_destination(snap, dst, &conn, egress) < 0)
+		return;
+	egress->is_reply = is_reply(bytes);
+	egress->sips = !egress->is_reply && is_sips(bytes);
+	egress->refusal = tlsp_refusing;
+	tg_pol_judge_egress(snap->policy, egress, NULL, v);
+	judge_failed(snap, egress, v);
+	judge_bytes(snap, egress, buffer, v);
+}
+
+static int on_net_out(sr_event_param_t *evp)
+{
+	str *buffer = evp->data;
+	const struct tlsp_snap *snap;
+	struct tlsp_report report = {.gate = "out"};
+	struct tg_pol_egress egress;
+	struct tg_pol_verdict v;
+
+	if(!buffer || !buffer->s || buffer->len <= 0)
+		return 0;
+	snap = tlsp_snap_ref();
+	if(evp->dst) {
+		judge_leaving(snap, evp->dst, buffer, &egress, &v);
+	} else {
+		memset(&egress, 0, sizeof(egress));
+		memset(&v, 0, sizeof(v));
+		v.reason = TG_REASON_INTERNAL;
+	}
+	if(v.decision != TG_POL_ALLOW || v.audited) {
+		report.conn = &egress.conn;
+		report.class = class_of(
+				tg_span_of(buffer->s, (size_t)buffer->len));
+		tlsp_report(snap->policy, &v, &report);
+	}
+	if(v.decision != TG_POL_ALLOW) {
+		/* the sender sees an empty buffer and fails at once */
+		pkg_free(buffer->s);
+		buffer->s = NULL;
+		buffer->len = 0;
+	}
+	tlsp_snap_unref(snap);
+	return 0;
+}
+
+/* ---- encode ------------------------------------------------------------------------------ */
+
+/* A connection that was made a moment ago, and no octet sent on it */
+static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
+{
+	struct tlsp_report report = {.gate = "connect"};
+	struct tg_pol_egress egress = {0};
+	struct tg_pol_verdict v = {0};
+	struct tlsp_facts f;
+
+	tlsp_facts_of_tcp(c, &f);
+	tlsp_facts_conn(&f, &egress.conn);
+	report.conn = &egress.conn;
+	if(f.direction != TG_POL_OUT)
+		v.reason = TG_REASON_NO_VERDICT;
+	else
+		tg_pol_judge_egress(snap->policy, &egress, NULL, &v);
+	judge_failed(snap, &egress, &v);
+	if(v.decision != TG_POL_ALLOW) {
+		tlsp_report(snap->policy, &v, &report);
+		return false;
+	}
+	f.generation = snap->generation;
+	f.wanted = v.peer ? v.peer->id : TLSP_NOBODY;
+	return tlsp_conn_add(&f);
+}
+
+/* The connection has a verdict of gate 1: is it still where it may be? */
+static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
+{
+	struct tlsp_report report = {.gate = "encode"};
+	struct tg_pol_egress egress = {.existing = true};
+	struct tg_pol_verdict v = {0};
+	struct tlsp_facts f;
+
+	v.reason = TG_REASON_NO_VERDICT;
+	if(tlsp_conn_current(snap, c->id, &f)) {
+		tlsp_facts_conn(&f, &egress.conn);
+		report.conn = &egress.conn;
+		egress.conn.direction = TG_POL_OUT;
+		egress.judged = f.established && f.allowed;
+		egress.audited = f.audited;
+		egress.peer = tlsp_facts_peer(snap, &f);
+		egress.clients = tlsp_facts_clients(snap, &f);
+		egress.refusal = tlsp_refusing;
+		if(egress.judged)
+			tg_pol_judge_egress(snap->policy, &egress, NULL, &v);
+	}
+	if(v.decision != TG_POL_ALLOW)
+		tlsp_report(snap->policy, &v, &report);
+	return v.decision == TG_POL_ALLOW;
+}
+
+bool tlsp_gate_out_encode(struct tcp_connection *c, struct tg_span octets)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct tlsp_facts f;
+	bool allowed;
+
+	(void)octets;
+	if(!tlsp_conn_get(c->id, &f))
+		allowed = !c->extra_data && bind_new(snap, c);
+	else if(f.direction == TG_POL_OUT && !f.established)
+		/* waits in tls.so until the certificate was judged */
+		allowed = !f.judged || f.allowed;
+	else
+		allowed = recheck(snap, c);
+	tlsp_snap_unref(snap);
+	return allowed;
+}
+
+int tlsp_gate_out_init(void)
+{
+	if(sr_event_register_cb(SREV_NET_DATA_OUT, on_net_out) != 0) {
+		LM_ERR("no free place for a callback on what leaves\n");
+		return -1;
+	}
+	return 0;
+}

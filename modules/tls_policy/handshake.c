@@ -1,0 +1,402 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gate 1: what OpenSSL asks us during a handshake of tls.so.
+ *
+ *   inbound   ClientHello -> candidates, versions, ciphers, no resumption
+ *             cert_cb     -> ask for a certificate? (after the SNI switch)
+ *             Certificate -> whose is it, does it prove it
+ *             done        -> no certificate: does a client rule fit
+ *   outbound  start       -> the wanted peer's profile and name
+ *             Certificate -> is it the wanted peer's
+ *
+ * A handshake that is not of a connection of tls.so is left to itself: the
+ * process may hold other users of OpenSSL.
+ *
+ * RFC 8446 4.4.2.4 (no certificate), RFC 6066 3 (server name), RFC 5922.
+ * Resumption is off: a session would carry a verdict past its policy (B2).
+ */
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/x509_vfy.h>
+
+#include "core/dprint.h"
+
+#include "tls_policy/tlsp.h"
+
+#define TLS12 0x0303
+
+/* Facts of the connection whose handshake this is; false: not one of ours */
+static bool my_facts(struct tlsp_facts *f)
+{
+	struct tcp_connection *c = tlsp_current();
+
+	return c && tlsp_conn_get(c->id, f);
+}
+
+static void report(const struct tlsp_snap *snap, const struct tlsp_facts *f,
+		const struct tg_pol_verdict *v, const char *detail)
+{
+	struct tg_pol_conn conn;
+	struct tlsp_report r = {
+			.gate = f->direction == TG_POL_IN ? "handshake-in"
+											  : "handshake-out",
+			.detail = detail,
+	};
+
+	tlsp_facts_conn(f, &conn);
+	r.conn = &conn;
+	tlsp_report(snap->policy, v, &r);
+}
+
+/* Denies for a reason of our own. True: audit mode lets it pass */
+static bool deny(const struct tlsp_snap *snap, struct tlsp_facts *f,
+		enum tg_reason reason, const char *detail)
+{
+	struct tg_pol_verdict v = {
+			.reason = reason,
+			.peer = tlsp_facts_peer(snap, f),
+			.clients = tlsp_facts_clients(snap, f),
+	};
+
+	if(v.peer)
+		v.rule = v.peer->where;
+	tg_pol_apply_audit(snap->policy, &v);
+	f->judged = true;
+	f->allowed = v.decision == TG_POL_ALLOW;
+	f->audited = v.audited;
+	f->reason = reason;
+	report(snap, f, &v, detail);
+	return f->allowed;
+}
+
+/* ---- the profile ------------------------------------------------------------ */
+
+static bool set_lists(SSL *ssl, const struct tg_pol_tls *tls)
+{
+	if(tls->ciphers.len && SSL_set_cipher_list(ssl, tls->ciphers.ptr) != 1)
+		return false;
+	if(tls->ciphersuites.len
+			&& SSL_set_ciphersuites(ssl, tls->ciphersuites.ptr) != 1)
+		return false;
+	return !tls->groups.len || SSL_set1_groups_list(ssl, tls->groups.ptr) == 1;
+}
+
+/* What tls.cfg says about versions and ciphers gives way to the policy */
+static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
+{
+	bool ok;
+
+	ERR_set_mark();
+	SSL_clear_options(ssl, SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1
+								   | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3);
+	SSL_set_options(ssl, SSL_OP_NO_SSLv3 | SSL_OP_NO_TICKET
+								 | SSL_OP_NO_RENEGOTIATION
+								 | SSL_OP_NO_COMPRESSION);
+	if(tls->legacy)
+		SSL_set_security_level(ssl, 0);
+	ok = SSL_set_min_proto_version(ssl, tls->min_version) == 1
+		 && SSL_set_max_proto_version(ssl, tls->max_version) == 1
+		 && set_lists(ssl, tls);
+	ERR_pop_to_mark();
+	return ok;
+}
+
+/* No session of another connection can be taken up on this one */
+static bool forbid_resumption(SSL *ssl)
+{
+	unsigned char context[SSL_MAX_SID_CTX_LENGTH];
+
+	if(RAND_bytes(context, sizeof(context)) != 1)
+		return false;
+	SSL_set_num_tickets(ssl, 0);
+	return SSL_set_session_id_context(ssl, context, sizeof(context)) == 1;
+}
+
+/* ---- inbound ------------------------------------------------------------------ */
+
+/* RFC 6066 section 3: list length, type 0, length, name */
+static void read_sni(SSL *ssl, char out[TLSP_NAME_OCTETS])
+{
+	const unsigned char *p;
+	size_t octets, n;
+
+	out[0] = 0;
+	if(!SSL_client_hello_get0_ext(
+			   ssl, TLSEXT_TYPE_server_name, &p, &octets)
+			|| octets < 5 || p[2] != TLSEXT_NAMETYPE_host_name)
+		return;
+	n = (size_t)p[3] << 8 | p[4];
+	if(n > octets - 5 || n >= TLSP_NAME_OCTETS || memchr(p + 5, 0, n))
+		return;
+	memcpy(out, p + 5, n);
+	out[n] = 0;
+}
+
+static bool admit(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
+{
+	struct tg_pol_admission a;
+	struct tg_pol_conn conn;
+
+	tlsp_facts_conn(f, &conn);
+	tg_pol_admit(snap->policy, &conn, NULL, &a);
+	f->generation = snap->generation;
+	if(a.verdict.decision != TG_POL_ALLOW) {
+		f->judged = true;
+		f->allowed = false;
+		f->reason = a.verdict.reason;
+		report(snap, f, &a.verdict, NULL);
+		return false;
+	}
+	f->ask = a.request_certificate;
+	f->require = a.require_certificate;
+	if(a.limits.chain_octets)
+		SSL_set_max_cert_list(ssl, (long)a.limits.chain_octets);
+	if(!forbid_resumption(ssl) || (a.tls && !apply_profile(ssl, a.tls)))
+		return deny(snap, f, TG_REASON_INTERNAL, "the profile cannot be set");
+	return true;
+}
+
+int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+	bool admitted;
+
+	(void)arg;
+	if(!tlsp_current())
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_ACCESS_DENIED;
+	if(!my_facts(&f) || f.direction != TG_POL_IN || f.judged)
+		return SSL_CLIENT_HELLO_ERROR;
+	read_sni(ssl, f.sni);
+	snap = tlsp_snap_ref();
+	admitted = admit(snap, ssl, &f);
+	tlsp_snap_unref(snap);
+	return tlsp_conn_set(&f) && admitted ? SSL_CLIENT_HELLO_SUCCESS
+										 : SSL_CLIENT_HELLO_ERROR;
+}
+
+/* The SNI switch took the security level of another context */
+static void legacy_again(SSL *ssl, const struct tlsp_facts *f)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct tg_pol_admission a;
+	struct tg_pol_conn conn;
+
+	tlsp_facts_conn(f, &conn);
+	tg_pol_admit(snap->policy, &conn, NULL, &a);
+	if(a.tls && a.tls->legacy)
+		SSL_set_security_level(ssl, 0);
+	tlsp_snap_unref(snap);
+}
+
+int tlsp_on_certificate_needed(SSL *ssl, void *arg)
+{
+	int mode = SSL_VERIFY_NONE;
+	struct tlsp_facts f;
+
+	(void)arg;
+	if(!tlsp_current() || !SSL_is_server(ssl))
+		return 1;
+	if(!my_facts(&f))
+		return 0;
+	if(f.ask)
+		mode = SSL_VERIFY_PEER;
+	if(f.ask && f.require)
+		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	SSL_set_verify(ssl, mode, NULL);
+	/* which CAs a peer may use is between us and that peer */
+	SSL_set0_CA_list(ssl, sk_X509_NAME_new_null());
+	legacy_again(ssl, &f);
+	return 1;
+}
+
+/* ---- outbound ------------------------------------------------------------------ */
+
+static void set_name(SSL *ssl, const struct tg_pol_peer *wanted,
+		struct tlsp_facts *f)
+{
+	const char *set = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	struct tg_span name = wanted->identity.n ? wanted->identity.item[0]
+											 : tg_span_of(NULL, 0);
+
+	if(set && tg_pol_peer_has_name(wanted, tg_span_cstr(set)))
+		name = tg_span_cstr(set);
+	if(!name.len || name.len >= sizeof(f->sni))
+		return;
+	memmove(f->sni, name.ptr, name.len);
+	f->sni[name.len] = 0;
+	SSL_set_tlsext_host_name(ssl, f->sni);
+}
+
+static void prepare_client(
+		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
+{
+	const struct tg_pol_peer *wanted = NULL;
+	const struct tg_pol_tls *tls = NULL;
+	struct tg_pol_admission a;
+	struct tg_pol_conn conn;
+
+	if(f->generation == snap->generation && f->wanted != TLSP_NOBODY)
+		wanted = tg_pol_peer_at(snap->policy, f->wanted);
+	if(wanted) {
+		tls = wanted->tls;
+		set_name(ssl, wanted, f);
+	} else {
+		tlsp_facts_conn(f, &conn);
+		tg_pol_admit(snap->policy, &conn, NULL, &a);
+		tls = a.tls;
+	}
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	/* nothing can be stopped here: the certificate's turn will do it */
+	if(!tls || !apply_profile(ssl, tls))
+		deny(snap, f, TG_REASON_INTERNAL, "the profile cannot be set");
+}
+
+void tlsp_on_handshake_start(SSL *ssl)
+{
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+
+	if(SSL_is_server(ssl) || !my_facts(&f) || f.direction != TG_POL_OUT
+			|| f.judged)
+		return;
+	snap = tlsp_snap_ref();
+	prepare_client(snap, ssl, &f);
+	tlsp_snap_unref(snap);
+	tlsp_conn_set(&f);
+}
+
+/* ---- certificates ----------------------------------------------------------------- */
+
+static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
+		X509 *leaf, STACK_OF(X509) *chain)
+{
+	struct tg_judge_out out;
+
+	f->tls_version = (uint16_t)SSL_version(ssl);
+	tlsp_judge_cert(snap, f, leaf, chain, &out);
+	if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
+		return deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
+	if(!f->allowed)
+		report(snap, f, &out.verdict, out.x509.detail);
+	return f->allowed;
+}
+
+int tlsp_on_verify(X509_STORE_CTX *store, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+			store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+	bool allowed = false;
+
+	(void)arg;
+	if(!tlsp_current())
+		return X509_verify_cert(store);
+	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	if(!ssl || !my_facts(&f))
+		return 0;
+	snap = tlsp_snap_ref();
+	if(!f.judged || f.allowed)
+		allowed = judge(snap, ssl, &f, X509_STORE_CTX_get0_cert(store),
+				X509_STORE_CTX_get0_untrusted(store));
+	tlsp_snap_unref(snap);
+	allowed = tlsp_conn_set(&f) && allowed;
+	X509_STORE_CTX_set_error(
+			store, allowed ? X509_V_OK : tg_x509_alert_error(f.reason));
+	return allowed;
+}
+
+/* ---- the end ------------------------------------------------------------------------ */
+
+static void finish(
+		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
+{
+	const char *cipher = SSL_get_cipher_name(ssl);
+	struct tg_pol_verdict v = {0};
+
+	if(!f->judged && SSL_session_reused(ssl))
+		deny(snap, f, TG_REASON_RESUMPTION, NULL);
+	else if(!f->judged)
+		judge(snap, ssl, f, NULL, NULL);
+	f->tls_version = (uint16_t)SSL_version(ssl);
+	snprintf(f->cipher, sizeof(f->cipher), "%s", cipher ? cipher : "");
+	f->established = f->allowed;
+	if(!f->allowed) {
+		/* no octet of the application may pass any more, either way */
+		SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+		return;
+	}
+	v.decision = TG_POL_ALLOW;
+	v.audited = f->audited;
+	v.reason = f->reason;
+	v.peer = tlsp_facts_peer(snap, f);
+	v.clients = tlsp_facts_clients(snap, f);
+	if(v.peer)
+		v.rule = v.peer->where;
+	else if(v.clients)
+		v.rule = v.clients->where;
+	report(snap, f, &v, SSL_get_version(ssl));
+}
+
+void tlsp_on_handshake_done(SSL *ssl)
+{
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+
+	if(!my_facts(&f) || f.established)
+		return;
+	snap = tlsp_snap_ref();
+	finish(snap, ssl, &f);
+	tlsp_snap_unref(snap);
+	tlsp_conn_set(&f);
+	if(f.established && f.direction == TG_POL_OUT) {
+		tlsp_failed_clear(&f.remote, f.remote_port);
+		tlsp_waiting_free(tlsp_conn_take_waiting(f.id));
+	}
+}
+
+/* The alert that OpenSSL writes says why it refused by itself */
+static enum tg_reason reason_of_alert(
+		SSL *ssl, int alert, const struct tlsp_facts *f)
+{
+	switch(alert) {
+		case SSL_AD_CERTIFICATE_REQUIRED:
+			return TG_REASON_CERT_MISSING;
+		case SSL_AD_PROTOCOL_VERSION:
+		case SSL_AD_INAPPROPRIATE_FALLBACK:
+			return TG_REASON_TLS_VERSION;
+		case SSL_AD_DECRYPT_ERROR:
+			return TG_REASON_CERT_SIGNATURE;
+		case SSL_AD_HANDSHAKE_FAILURE:
+			/* TLS 1.2 has no better word for a missing certificate */
+			return f->require && SSL_version(ssl) <= TLS12
+								   && SSL_get_state(ssl) == TLS_ST_SR_CERT
+						   ? TG_REASON_CERT_MISSING
+						   : TG_REASON_TLS_CIPHER;
+		default:
+			return TG_REASON_CERT_MALFORMED;
+	}
+}
+
+void tlsp_on_alert_written(SSL *ssl, int alert)
+{
+	const struct tlsp_snap *snap;
+	struct tg_pol_verdict v = {0};
+	struct tlsp_facts f;
+
+	alert &= 0xff;
+	if(alert == SSL_AD_CLOSE_NOTIFY || alert == SSL_AD_USER_CANCELLED
+			|| !my_facts(&f) || f.judged || f.established)
+		return;
+	v.reason = reason_of_alert(ssl, alert, &f);
+	f.judged = true;
+	f.allowed = false;
+	f.reason = v.reason;
+	snap = tlsp_snap_ref();
+	report(snap, &f, &v, SSL_alert_desc_string_long(alert));
+	tlsp_snap_unref(snap);
+	tlsp_conn_set(&f);
+}

@@ -1,0 +1,288 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Where we hang on an unchanged tls.so.
+ *
+ *   A  OpenSSL tells us about each SSL_CTX that is made in the process (the
+ *      application data of a context has a constructor); the callbacks that
+ *      are set then stay through what tls.so does with the context later. Its
+ *      info callback is put in front of tls.so's own when a connection opens.
+ *   B  Kamailio's TLS hooks are wrapped. While the original runs, the current
+ *      connection is known, and only then do the callbacks of A act: contexts
+ *      of other users of OpenSSL have them, too.
+ *
+ * OpenSSL's memory is shared between the processes of Kamailio (tls.so sees to
+ * that), so the list of contexts is shared, and so is its lock.
+ */
+#include <openssl/ssl.h>
+#include <time.h>
+
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/locking.h"
+#include "core/mem/shm.h"
+#include "core/tls_hooks.h"
+
+#include "tls_policy/tlsp.h"
+
+typedef void (*info_fn)(const SSL *ssl, int where, int ret);
+
+struct context {
+	struct context *next;
+	struct context *prev;
+	SSL_CTX *ctx;
+	info_fn before; /* tls.so's, or NULL */
+};
+
+struct contexts {
+	gen_lock_t lock;
+	struct context *first;
+};
+
+static struct contexts *contexts;
+static int context_index = -1;
+static struct tls_hooks original;
+static _Thread_local struct tcp_connection *current;
+
+struct tcp_connection *tlsp_current(void)
+{
+	return current;
+}
+
+/* ---- A: contexts --------------------------------------------------------------- */
+
+static void on_info(const SSL *const_ssl, int where, int ret)
+{
+	SSL *ssl = (SSL *)const_ssl;
+	struct context *mine =
+			SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+
+	if(mine && mine->before)
+		mine->before(ssl, where, ret);
+	if(!current)
+		return;
+	if(where & SSL_CB_HANDSHAKE_START)
+		tlsp_on_handshake_start(ssl);
+	if(where & SSL_CB_HANDSHAKE_DONE)
+		tlsp_on_handshake_done(ssl);
+	if((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)
+		tlsp_on_alert_written(ssl, ret);
+}
+
+static void on_context_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
+		int index, long argl, void *argp)
+{
+	struct context *mine = shm_malloc(sizeof(*mine));
+
+	(void)ptr;
+	(void)argl;
+	(void)argp;
+	/* these alone refuse every handshake that has no record to go with */
+	SSL_CTX_set_cert_verify_callback(parent, tlsp_on_verify, NULL);
+	SSL_CTX_set_client_hello_cb(parent, tlsp_on_client_hello, NULL);
+	SSL_CTX_set_cert_cb(parent, tlsp_on_certificate_needed, NULL);
+	if(!mine) {
+		SHM_MEM_ERROR;
+		return;
+	}
+	*mine = (struct context){.ctx = parent};
+	CRYPTO_set_ex_data(ad, index, mine);
+	lock_get(&contexts->lock);
+	mine->next = contexts->first;
+	if(mine->next)
+		mine->next->prev = mine;
+	contexts->first = mine;
+	lock_release(&contexts->lock);
+}
+
+static void on_context_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
+		int index, long argl, void *argp)
+{
+	struct context *mine = ptr;
+
+	(void)parent;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	if(!mine)
+		return;
+	lock_get(&contexts->lock);
+	if(mine->next)
+		mine->next->prev = mine->prev;
+	if(mine->prev)
+		mine->prev->next = mine->next;
+	else
+		contexts->first = mine->next;
+	lock_release(&contexts->lock);
+	shm_free(mine);
+}
+
+/* tls.so sets its info callback after on_context_new, so this comes later */
+static void take_info_callbacks(void)
+{
+	struct context *c;
+
+	lock_get(&contexts->lock);
+	for(c = contexts->first; c; c = c->next) {
+		info_fn now = SSL_CTX_get_info_callback(c->ctx);
+
+		if(now == on_info)
+			continue;
+		c->before = now;
+		SSL_CTX_set_info_callback(c->ctx, on_info);
+	}
+	lock_release(&contexts->lock);
+}
+
+/* ---- B: reading ------------------------------------------------------------------ */
+
+static int refuse_read(struct tcp_connection *c, char *pos)
+{
+	/* what was decrypted is forgotten before anything can parse it */
+	c->req.pos = pos;
+	c->req.error = TCP_READ_ERROR;
+	return -1;
+}
+
+/* An outbound handshake ended without success */
+static void give_up(const struct tlsp_facts *f)
+{
+	tlsp_failed_note(&f->remote, f->remote_port);
+	tlsp_waiting_fail(tlsp_conn_take_waiting(f->id));
+}
+
+static bool still_allowed(int id)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct tlsp_facts f;
+	bool allowed = tlsp_conn_current(snap, id, &f) && f.judged && f.allowed
+				   && f.established;
+
+	tlsp_snap_unref(snap);
+	return allowed;
+}
+
+static int after_read(
+		struct tcp_connection *c, rd_conn_flags_t *flags, int n, char *pos)
+{
+	struct tlsp_facts f;
+	bool open = false; /* in its handshake, and nothing decrypted yet */
+
+	switch(tlsp_conn_state(c->id, tlsp_snap_generation(), time(NULL))) {
+		case TLSP_CONN_GOOD:
+			return n;
+		case TLSP_CONN_STALE:
+			return still_allowed(c->id) ? n : refuse_read(c, pos);
+		case TLSP_CONN_OPEN:
+			open = n >= 0 && c->req.pos == pos;
+			break;
+		case TLSP_CONN_DENIED:
+		case TLSP_CONN_UNKNOWN:
+		default:
+			break;
+	}
+	if((!open || *flags & RD_CONN_EOF) && tlsp_conn_get(c->id, &f)
+			&& f.direction == TG_POL_OUT && !f.established)
+		give_up(&f);
+	return open ? n : refuse_read(c, pos);
+}
+
+static int on_read(struct tcp_connection *c, rd_conn_flags_t *flags)
+{
+	struct tcp_connection *before = current;
+	char *pos = c->req.pos;
+	struct tlsp_facts f;
+	int n;
+
+	if(!c->extra_data) {
+		take_info_callbacks();
+		tlsp_facts_of_tcp(c, &f);
+		/* an outbound one has its record since the first encode */
+		if(f.direction == TG_POL_IN
+				&& tlsp_conn_state(c->id, 0, 0) == TLSP_CONN_UNKNOWN
+				&& !tlsp_conn_add(&f))
+			return refuse_read(c, pos);
+	}
+	current = c;
+	n = original.read(c, flags);
+	current = before;
+	return after_read(c, flags, n, pos);
+}
+
+/* ---- B: writing -------------------------------------------------------------------- */
+
+static int on_encode(struct tcp_connection *c, const char **pbuf,
+		unsigned int *plen, const char **rest_buf, unsigned int *rest_len,
+		snd_flags_t *send_flags)
+{
+	struct tg_span octets = tg_span_of(*pbuf, *plen);
+	struct tcp_connection *before = current;
+	struct tlsp_facts f;
+	int n;
+
+	*rest_buf = NULL;
+	*rest_len = 0;
+	if(!c->extra_data)
+		take_info_callbacks();
+	if(!tlsp_gate_out_encode(c, octets))
+		return -1;
+	current = c;
+	n = original.encode(c, pbuf, plen, rest_buf, rest_len, send_flags);
+	current = before;
+	if(tlsp_conn_state(c->id, tlsp_snap_generation(), 0) == TLSP_CONN_GOOD
+			|| !tlsp_conn_get(c->id, &f) || f.direction != TG_POL_OUT
+			|| f.established)
+		return n;
+	if(n < 0 || (f.judged && !f.allowed))
+		give_up(&f);
+	else
+		tlsp_waiting_add(c, octets);
+	return n;
+}
+
+static void on_clean(struct tcp_connection *c)
+{
+	bool was_open;
+	struct tlsp_waiting *list = tlsp_conn_drop(c->id, &was_open);
+
+	if(was_open)
+		tlsp_waiting_fail(list);
+	else
+		tlsp_waiting_free(list);
+	original.tcpconn_clean(c);
+}
+
+/* ---- start ----------------------------------------------------------------------------- */
+
+int tlsp_hook_init(void)
+{
+	struct tls_hooks ours;
+
+	contexts = shm_malloc(sizeof(*contexts));
+	if(!contexts) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	memset(contexts, 0, sizeof(*contexts));
+	if(!lock_init(&contexts->lock)) {
+		LM_ERR("cannot make a lock\n");
+		return -1;
+	}
+	context_index = SSL_CTX_get_ex_new_index(
+			0, NULL, on_context_new, NULL, on_context_free);
+	if(context_index < 0) {
+		LM_ERR("OpenSSL gives no index for contexts\n");
+		return -1;
+	}
+	original = tls_hook;
+	ours = tls_hook;
+	ours.read = on_read;
+	ours.encode = on_encode;
+	ours.tcpconn_clean = on_clean;
+	if(register_tls_hooks(&ours) < 0) {
+		LM_ERR("Kamailio takes no TLS hooks: set enable_tls=yes\n");
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,235 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Commands for the operator:
+ *
+ *   tls_policy.reload                    read the policy file again
+ *   tls_policy.peers                     the peers and what holds for each
+ *   tls_policy.connections               TLS connections and their verdicts
+ *   tls_policy.explain ADDR TRANSPORT [METHOD]
+ *                                        what a connection or request from
+ *                                        there would meet, rule by rule
+ */
+#include <time.h>
+
+#include "core/dprint.h"
+#include "core/rpc.h"
+
+#include "tls_policy/tlsp.h"
+
+static str str_of(struct tg_span s)
+{
+	return (str){(char *)s.ptr, (int)s.len};
+}
+
+/* ---- reload ------------------------------------------------------------------- */
+
+static void rpc_reload(rpc_t *rpc, void *ctx)
+{
+	const struct tlsp_snap *snap;
+	struct tg_diags diags;
+	char line[512] = "";
+
+	tg_diags_init(&diags, &tg_alloc_libc);
+	if(tlsp_snap_reload(&diags)) {
+		snap = tlsp_snap_ref();
+		rpc->rpl_printf(ctx, "policy %s in force", tg_pol_digest(snap->policy));
+		LM_NOTICE("policy %s in force: digest=%s\n", tlsp_params.policy,
+				tg_pol_digest(snap->policy));
+		tlsp_snap_unref(snap);
+	} else {
+		for(const struct tg_diag *d = diags.first; d; d = d->next) {
+			if(d->severity != TG_SEV_ERROR)
+				continue;
+			tg_diag_format(d, line, sizeof(line));
+			break;
+		}
+		rpc->fault(ctx, 500, "refused, the old policy stays: %s (%d errors)",
+				line, (int)diags.errors);
+	}
+	tlsp_log_diags(&diags);
+	tg_diags_deinit(&diags);
+}
+
+/* ---- peers --------------------------------------------------------------------- */
+
+static void add_text(rpc_t *rpc, void *at, char *name, struct tg_span text)
+{
+	str s = str_of(text);
+
+	if(text.len)
+		rpc->struct_add(at, "S", name, &s);
+}
+
+static void add_peer(rpc_t *rpc, void *ctx, const struct tg_pol_peer *p)
+{
+	void *at;
+
+	if(rpc->add(ctx, "{", &at) < 0)
+		return;
+	add_text(rpc, at, "peer", p->name);
+	add_text(rpc, at, "role", tg_span_cstr(tg_pol_role_name(p->role)));
+	add_text(rpc, at, "mode", tg_span_cstr(tg_pol_mode_name(p->mode)));
+	for(size_t i = 0; i < p->identity.n; i++)
+		add_text(rpc, at, "identity", p->identity.item[i]);
+	if(p->trust)
+		add_text(rpc, at, "trust", p->trust->name);
+	if(p->tls)
+		add_text(rpc, at, "tls", p->tls->name);
+	add_text(rpc, at, "eku", tg_span_cstr(tg_pol_eku_name(p->eku)));
+	if(p->media)
+		add_text(rpc, at, "media", p->media->name);
+	rpc->struct_add(at, "d", "line", (int)p->where.line);
+}
+
+static void rpc_peers(rpc_t *rpc, void *ctx)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+
+	for(size_t i = 0; i < tg_pol_peer_count(snap->policy); i++)
+		add_peer(rpc, ctx, tg_pol_peer_at(snap->policy, i));
+	tlsp_snap_unref(snap);
+}
+
+/* ---- connections ------------------------------------------------------------------ */
+
+struct listing {
+	rpc_t *rpc;
+	void *ctx;
+	const struct tlsp_snap *snap;
+};
+
+static const char *state_name(const struct tlsp_facts *f)
+{
+	if(f->judged && !f->allowed)
+		return "denied";
+	if(!f->established)
+		return "handshake";
+	return f->audited ? "audit" : "allowed";
+}
+
+static bool add_conn(void *ctx, const struct tlsp_facts *f)
+{
+	struct listing *l = ctx;
+	const struct tg_pol_peer *peer = tlsp_facts_peer(l->snap, f);
+	const struct tg_pol_clients *clients = tlsp_facts_clients(l->snap, f);
+	char addr[TG_ADDR_TEXT_OCTETS];
+	void *at;
+
+	if(l->rpc->add(l->ctx, "{", &at) < 0)
+		return false;
+	tg_addr_format(&f->remote, addr);
+	l->rpc->struct_add(at, "dssdssssdd", "id", f->id, "direction",
+			f->direction == TG_POL_IN ? "in" : "out", "remote", addr, "port",
+			(int)f->remote_port, "state", state_name(f), "reason",
+			tg_reason_get(f->reason)->id, "cipher", f->cipher, "sni", f->sni,
+			"generation", (int)f->generation, "age_sec",
+			(int)(time(NULL) - f->since));
+	if(peer)
+		add_text(l->rpc, at, "peer", peer->name);
+	if(clients)
+		add_text(l->rpc, at, "clients", clients->name);
+	add_text(l->rpc, at, "identity", tg_span_cstr(f->identity));
+	return true;
+}
+
+static void rpc_connections(rpc_t *rpc, void *ctx)
+{
+	struct listing l = {rpc, ctx, tlsp_snap_ref()};
+
+	tlsp_conn_each(add_conn, &l);
+	tlsp_snap_unref(l.snap);
+}
+
+/* ---- explain -------------------------------------------------------------------------- */
+
+struct explaining {
+	rpc_t *rpc;
+	void *ctx;
+};
+
+static void explain_step(
+		void *ctx, const struct tg_where *where, const char *text)
+{
+	static const struct tg_where nowhere;
+	struct explaining *e = ctx;
+
+	if(!where)
+		where = &nowhere;
+	e->rpc->rpl_printf(e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file),
+			where->line, text);
+}
+
+static enum tg_pol_transport transport_by_name(struct tg_span name)
+{
+	for(int t = TG_POL_TR_UDP; t <= TG_POL_TR_WSS; t++) {
+		if(tg_span_ieq(name, tg_span_cstr(tg_pol_transport_name(
+									 (enum tg_pol_transport)t))))
+			return (enum tg_pol_transport)t;
+	}
+	return TG_POL_TR_UNKNOWN;
+}
+
+static void explain(rpc_t *rpc, void *ctx, const struct tlsp_snap *snap,
+		struct tg_pol_msg *facts)
+{
+	struct explaining e = {rpc, ctx};
+	struct tg_pol_trace trace = {explain_step, &e};
+	struct tg_pol_admission admission;
+	struct tg_pol_verdict v;
+
+	if(TG_POL_TR_IS_TLS(facts->conn.transport)) {
+		tg_pol_admit(snap->policy, &facts->conn, &trace, &admission);
+		facts->judged = admission.verdict.decision == TG_POL_ALLOW;
+		facts->clients = admission.clients;
+		facts->tls_version = admission.tls ? admission.tls->max_version : 0;
+		if(!facts->judged || !facts->clients)
+			return;
+	}
+	tg_pol_judge_message(snap->policy, facts, &trace, &v);
+	rpc->rpl_printf(ctx, "verdict=%s reason=%s",
+			v.decision == TG_POL_ALLOW ? v.audited ? "audit" : "allow" : "deny",
+			tg_reason_get(v.reason)->id);
+}
+
+static void rpc_explain(rpc_t *rpc, void *ctx)
+{
+	struct tg_pol_msg facts = {0};
+	str addr, transport, method = {"INVITE", 6};
+	const struct tlsp_snap *snap;
+
+	if(rpc->scan(ctx, "SS", &addr, &transport) < 2) {
+		rpc->fault(ctx, 400, "ADDR TRANSPORT [METHOD]");
+		return;
+	}
+	rpc->scan(ctx, "*S", &method);
+	facts.method = tg_span_of(method.s, (size_t)method.len);
+	facts.conn.transport = transport_by_name(
+			tg_span_of(transport.s, (size_t)transport.len));
+	if(!tg_addr_parse(
+			   tg_span_of(addr.s, (size_t)addr.len), &facts.conn.remote)
+			|| facts.conn.transport == TG_POL_TR_UNKNOWN) {
+		rpc->fault(ctx, 400, "ADDR TRANSPORT [METHOD]");
+		return;
+	}
+	snap = tlsp_snap_ref();
+	explain(rpc, ctx, snap, &facts);
+	tlsp_snap_unref(snap);
+}
+
+/* ---- table ------------------------------------------------------------------------------ */
+
+static const char *doc_reload[] = {"Reads the policy file again", 0};
+static const char *doc_peers[] = {"Lists the peers of the policy", 0};
+static const char *doc_connections[] = {
+		"Lists TLS connections and their verdicts", 0};
+static const char *doc_explain[] = {
+		"Says which rules a connection or request would meet", 0};
+
+rpc_export_t tlsp_rpcs[] = {
+		{"tls_policy.reload", rpc_reload, doc_reload, 0},
+		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},
+		{"tls_policy.connections", rpc_connections, doc_connections,
+				RET_ARRAY},
+		{"tls_policy.explain", rpc_explain, doc_explain, RET_ARRAY},
+		{0, 0, 0, 0}};

@@ -1,0 +1,113 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What must hold before the module may run, and the mitigation of a fault of
+ * Kamailio 5.6 (kamailio#3791, #3695): values that OpenSSL keeps per thread
+ * are inherited over fork, and since its memory is shared, two processes then
+ * work on one random generator or one error queue. Those values, and no
+ * others, are forgotten in each child.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/mem/shm.h"
+#include "core/sr_module.h"
+#include "core/tls_hooks.h"
+
+#include "tls_policy/compat.h"
+#include "tls_policy/tlsp.h"
+
+#define KEYS_MAX 64
+
+static uintptr_t shared_start, shared_end;
+
+/* A variable of the core that not every version has */
+static int core_int(const char *name)
+{
+	int *value = dlsym(RTLD_DEFAULT, name);
+
+	return value ? *value : 0;
+}
+
+int tlsp_startup_check(void)
+{
+	if(!find_module_by_name("tls") || !tls_hook.read || !tls_hook.encode
+			|| !tls_hook.tcpconn_clean) {
+		LM_ERR("tls.so must be loaded before tls_policy.so, with "
+			   "enable_tls=yes\n");
+		return -1;
+	}
+	if(core_int("ksr_tcp_main_threads") > 0) {
+		LM_ERR("tcp_main_threads is not supported: TLS would run outside "
+			   "of the processes that know the connection\n");
+		return -1;
+	}
+	if(core_int("ksr_tcp_accept_haproxy") > 0 && !tlsp_params.haproxy) {
+		LM_ERR("tcp_accept_haproxy lets any TCP client choose its source "
+			   "address. Where only proxies can connect, set "
+			   "modparam(\"tls_policy\", \"allow_haproxy\", 1)\n");
+		return -1;
+	}
+	if(!TLSP_HOST_TRIED && !tlsp_params.any_host) {
+		LM_ERR("this version of Kamailio was not tried. To run on it, set "
+			   "modparam(\"tls_policy\", \"allow_untested_version\", 1)\n");
+		return -1;
+	}
+	if(!tlsp_params.policy || !*tlsp_params.policy) {
+		LM_ERR("set modparam(\"tls_policy\", \"policy\", \"/path\")\n");
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- fork --------------------------------------------------------------------------- */
+
+static void forget_shared_values(void)
+{
+	for(pthread_key_t key = 0; key < KEYS_MAX; key++) {
+		uintptr_t value = (uintptr_t)pthread_getspecific(key);
+
+		if(value >= shared_start && value < shared_end)
+			pthread_setspecific(key, NULL);
+	}
+}
+
+/* The mapping that shared memory comes from */
+static bool find_shared(void)
+{
+	void *probe = shm_malloc(16);
+	unsigned long start, end;
+	char line[512];
+	FILE *maps;
+
+	if(!probe)
+		return false;
+	maps = fopen("/proc/self/maps", "re");
+	while(maps && fgets(line, sizeof(line), maps)) {
+		if(sscanf(line, "%lx-%lx", &start, &end) == 2
+				&& (uintptr_t)probe >= start && (uintptr_t)probe < end) {
+			shared_start = start;
+			shared_end = end;
+		}
+	}
+	if(maps)
+		fclose(maps);
+	shm_free(probe);
+	return shared_end > shared_start;
+}
+
+int tlsp_startup_atfork(void)
+{
+	if(!find_shared()) {
+		LM_ERR("cannot find where shared memory is\n");
+		return -1;
+	}
+	if(pthread_atfork(NULL, NULL, forget_shared_values) != 0) {
+		LM_ERR("cannot register a fork handler\n");
+		return -1;
+	}
+	return 0;
+}

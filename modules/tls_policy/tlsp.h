@@ -1,0 +1,267 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of tls_policy share. One process of Kamailio runs one thing
+ * at a time: nothing here is thread safe but what lies in shared memory,
+ * which has its own locks.
+ */
+#ifndef TLSP_TLSP_H
+#define TLSP_TLSP_H
+
+#include <openssl/ssl.h>
+
+#include "core/ip_addr.h"
+#include "core/parser/msg_parser.h"
+#include "core/tcp_conn.h"
+
+#include "judge/judge.h"
+#include "policy/decide.h"
+
+#include "tls_policy/api.h"
+
+/* ---- parameters of the module ------------------------------------------- */
+
+struct tlsp_params {
+	char *policy;      /* path of the policy file */
+	int retry_ms;      /* how long a destination that failed is left alone */
+	int any_host;      /* run on versions of Kamailio that were not tried */
+	int haproxy;       /* allow tcp_accept_haproxy */
+	int log_repeat_sec; /* equal refusals of one source are summed up */
+};
+extern struct tlsp_params tlsp_params;
+
+/* ---- snapshot.c: the policy in force ------------------------------------ */
+
+struct tlsp_snap {
+	const struct tg_pol *policy;
+	uint64_t generation; /* counts up, never 0 */
+	/* private to snapshot.c */
+	struct tlsp_snap *next;
+	unsigned refs;
+};
+
+/* Reads the policy and puts it into force; errors are logged. 0 or -1 */
+int tlsp_snap_init(void);
+void tlsp_snap_destroy(void);
+
+/* Never NULL after init. Each ref needs its unref in the same process */
+const struct tlsp_snap *tlsp_snap_ref(void);
+void tlsp_snap_unref(const struct tlsp_snap *snap);
+const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy);
+uint64_t tlsp_snap_generation(void); /* of the one in force; no lock */
+
+/*
+ * Reads the file again. On success the new one is in force; else the old one
+ * stays and diags say why. The caller owns diags.
+ */
+bool tlsp_snap_reload(struct tg_diags *diags);
+
+/* Stores of this process; NULL when memory is out */
+struct tg_judge *tlsp_judge(void);
+
+/* ---- conn.c: what is known about each TLS connection --------------------- */
+
+#define TLSP_NOBODY UINT32_MAX
+#define TLSP_NAME_OCTETS 256
+
+/* Copied as a whole, under the lock: never seen half-written */
+struct tlsp_facts {
+	int id; /* of Kamailio's connection */
+	enum tg_pol_direction direction;
+	enum tg_pol_transport transport;
+	struct tg_addr local;
+	struct tg_addr remote;
+	uint16_t local_port;
+	uint16_t remote_port;
+	bool established;    /* the handshake is over */
+	bool judged;         /* ... and allowed or denied */
+	bool allowed;
+	bool audited;
+	bool ask;            /* for a certificate; inbound */
+	bool require;        /* ... and end the handshake without one */
+	enum tg_reason reason;
+	uint64_t generation; /* snapshot that the three numbers below are of */
+	uint32_t peer;
+	uint32_t clients;
+	uint32_t wanted;     /* outbound; NOBODY: the certificate picks */
+	uint16_t tls_version;
+	time_t not_after;    /* of the chain; 0: there is none */
+	time_t since;
+	char cipher[48];
+	char sni[TLSP_NAME_OCTETS];
+	char identity[TLSP_NAME_OCTETS]; /* the name that proved it */
+};
+
+/* Certificates as they were seen: [4 octets length][DER]..., leaf first */
+struct tlsp_chain {
+	size_t octets;
+	unsigned char der[];
+};
+#define TLSP_CHAIN_OCTETS_MAX (64 * 1024)
+
+enum tlsp_conn_state {
+	TLSP_CONN_UNKNOWN = 0, /* no record */
+	TLSP_CONN_OPEN,        /* in its handshake */
+	TLSP_CONN_DENIED,
+	TLSP_CONN_STALE, /* judged by another snapshot, or past its validity */
+	TLSP_CONN_GOOD
+};
+
+int tlsp_conns_init(void);
+
+/* False when memory is out or the connection has a record already */
+bool tlsp_conn_add(const struct tlsp_facts *facts);
+bool tlsp_conn_get(int id, struct tlsp_facts *out);
+/* Replaces the facts; false when the connection is gone */
+bool tlsp_conn_set(const struct tlsp_facts *facts);
+enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
+/* Forgets it; gives what still waited for it, as tlsp_conn_take_waiting */
+struct tlsp_waiting *tlsp_conn_drop(int id, bool *was_open_out);
+
+/* Takes a copy of the chain into shared memory. NULL forgets it */
+bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain);
+/* A copy in malloc's memory, or NULL when there is none */
+struct tlsp_chain *tlsp_conn_get_chain(int id);
+
+/* Requests that wait for a handshake: owned by the record, or by who takes */
+bool tlsp_conn_add_waiting(int id, struct tlsp_waiting *one);
+struct tlsp_waiting *tlsp_conn_take_waiting(int id);
+
+/* Calls back with a copy, without a lock held; until false is returned */
+void tlsp_conn_each(bool (*fn)(void *ctx, const struct tlsp_facts *f), void *ctx);
+size_t tlsp_conn_count(void);
+
+/* ---- verdict.c: facts of a connection put before the policy -------------- */
+
+void tlsp_facts_conn(const struct tlsp_facts *f, struct tg_pol_conn *out);
+
+/*
+ * Judges a certificate (NULL: none) and writes the outcome into f; the
+ * verdict is for the log. Nothing is stored.
+ */
+void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
+		X509 *leaf, STACK_OF(X509) *chain, struct tg_judge_out *out);
+
+/*
+ * The facts of connection id as snap has them: a stale verdict is made again
+ * from the certificates that were kept, logged and stored. False: no record.
+ */
+bool tlsp_conn_current(
+		const struct tlsp_snap *snap, int id, struct tlsp_facts *out);
+
+const struct tg_pol_peer *tlsp_facts_peer(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f);
+const struct tg_pol_clients *tlsp_facts_clients(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f);
+
+/* ---- handshake.c: what OpenSSL asks in a handshake ----------------------- */
+
+int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg);
+int tlsp_on_certificate_needed(SSL *ssl, void *arg);
+int tlsp_on_verify(X509_STORE_CTX *store, void *arg);
+void tlsp_on_handshake_start(SSL *ssl);
+void tlsp_on_handshake_done(SSL *ssl);
+void tlsp_on_alert_written(SSL *ssl, int alert);
+
+/* ---- hook.c: where we hang on tls.so ------------------------------------- */
+
+int tlsp_hook_init(void);
+/* The connection whose TLS runs in this process right now, or NULL */
+struct tcp_connection *tlsp_current(void);
+
+/* ---- facts.c: Kamailio's structures as plain facts ------------------------ */
+
+enum tg_pol_transport tlsp_transport(int proto);
+struct tg_addr tlsp_addr(const struct ip_addr *ip);
+void tlsp_facts_of_tcp(struct tcp_connection *c, struct tlsp_facts *out);
+void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out);
+/*
+ * sni of the result points into facts, which is filled for TLS. 0, or -1 when
+ * the message cannot be read.
+ */
+int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tlsp_facts *facts, struct tg_pol_msg *out);
+int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
+		struct tlsp_facts *facts, struct tg_pol_egress *out);
+
+/* ---- gates ---------------------------------------------------------------- */
+
+int tlsp_gate_in_init(void);
+int tlsp_check_route(struct sip_msg *msg, struct tg_span route);
+int tlsp_reply(struct sip_msg *msg);
+/* What the last look at this message said; NULL: none yet */
+struct tlsp_seen {
+	unsigned msg_id;
+	int pid;
+	enum tg_pol_decision decision;
+	bool audited;
+	enum tg_reason reason;
+	char route[64];
+};
+const struct tlsp_seen *tlsp_seen(struct sip_msg *msg);
+
+int tlsp_gate_out_init(void);
+int tlsp_on_leaving(tlsp_leaving_fn fn);
+/* May these octets go into this connection's TLS? Called with its lock */
+bool tlsp_gate_out_encode(struct tcp_connection *c, struct tg_span octets);
+/* Set while an answer of ours to a refused request is sent */
+extern bool tlsp_refusing;
+
+/* ---- waiting.c: requests that wait for a handshake ------------------------ */
+
+struct tlsp_waiting {
+	struct tlsp_waiting *next;
+	struct receive_info rcv;
+	size_t octets;
+	char headers[]; /* of the answer, without its first line */
+};
+
+int tlsp_waiting_init(void);
+int tlsp_waiting_fork(void);
+/* Remembers a request that went into a handshake; others are ignored */
+void tlsp_waiting_add(struct tcp_connection *c, struct tg_span octets);
+/* The handshake failed: each of them gets its answer. Takes the list */
+void tlsp_waiting_fail(struct tlsp_waiting *list);
+void tlsp_waiting_free(struct tlsp_waiting *list);
+/* True while an answer of ours is put before tm as if it were received */
+bool tlsp_waiting_answering(void);
+
+/* Destinations whose handshake failed a moment ago */
+void tlsp_failed_note(const struct tg_addr *addr, uint16_t port);
+void tlsp_failed_clear(const struct tg_addr *addr, uint16_t port);
+bool tlsp_failed_recently(const struct tg_addr *addr, uint16_t port);
+
+/* ---- log.c, stats.c -------------------------------------------------------- */
+
+struct tlsp_report {
+	const char *gate;
+	const struct tg_pol_conn *conn; /* may be NULL */
+	struct tg_span route;
+	unsigned class; /* TG_POL_CLASS_*, 0: none */
+	const char *detail; /* may be NULL */
+};
+/* One line and one counter; refusals of one source that repeat are summed up */
+void tlsp_report(const struct tg_pol *p, const struct tg_pol_verdict *v,
+		const struct tlsp_report *r);
+void tlsp_log_diags(const struct tg_diags *diags);
+
+int tlsp_stats_init(void);
+void tlsp_stats_count(const struct tg_pol_verdict *v);
+
+/* ---- startup.c --------------------------------------------------------------- */
+
+int tlsp_startup_check(void);
+int tlsp_startup_atfork(void);
+
+/* ---- exports of pv.c, rpc.c, kemi.c ------------------------------------------- */
+
+#include "core/pvar.h"
+#include "core/rpc.h"
+extern pv_export_t tlsp_pvs[];
+extern rpc_export_t tlsp_rpcs[];
+int tlsp_kemi_init(void);
+/* PV names for pv.c and kemi.c; empty span: no value */
+struct tg_span tlsp_value(struct sip_msg *msg, struct tg_span name);
+bool tlsp_value_known(struct tg_span name);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Facts of a connection put before the policy: at the handshake, and again
+ * when another policy is in force or a certificate's time is over. What is
+ * judged again are the certificates that were seen then: neither the network
+ * nor the TLS state is touched, so any process can do it.
+ */
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tls_policy/tlsp.h"
+
+void tlsp_facts_conn(const struct tlsp_facts *f, struct tg_pol_conn *out)
+{
+	*out = (struct tg_pol_conn){
+			.direction = f->direction,
+			.transport = f->transport,
+			.local = f->local,
+			.local_port = f->local_port,
+			.remote = f->remote,
+			.remote_port = f->remote_port,
+			.sni = tg_span_cstr(f->sni),
+	};
+}
+
+const struct tg_pol_peer *tlsp_facts_peer(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f)
+{
+	if(f->generation != snap->generation || f->peer == TLSP_NOBODY)
+		return NULL;
+	return tg_pol_peer_at(snap->policy, f->peer);
+}
+
+const struct tg_pol_clients *tlsp_facts_clients(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f)
+{
+	if(f->generation != snap->generation || f->clients == TLSP_NOBODY)
+		return NULL;
+	return tg_pol_clients_at(snap->policy, f->clients);
+}
+
+/* The peer that an outbound connection is for, in this snapshot */
+static const struct tg_pol_peer *wanted_of(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f)
+{
+	struct tg_pol_egress egress = {0};
+	struct tg_pol_verdict v = {0};
+
+	if(f->direction != TG_POL_OUT)
+		return NULL;
+	if(f->generation == snap->generation)
+		return f->wanted == TLSP_NOBODY
+					   ? NULL
+					   : tg_pol_peer_at(snap->policy, f->wanted);
+	tlsp_facts_conn(f, &egress.conn);
+	egress.conn.sni = tg_span_of(NULL, 0);
+	tg_pol_judge_egress(snap->policy, &egress, NULL, &v);
+	return v.peer;
+}
+
+/* The chosen peer's own profile; the handshake offered the candidates' union */
+static void check_version(const struct tlsp_snap *snap,
+		const struct tlsp_facts *f, struct tg_pol_verdict *v)
+{
+	const struct tg_pol_tls *tls = NULL;
+
+	if(v->peer)
+		tls = v->peer->tls;
+	else if(v->clients)
+		tls = v->clients->tls;
+	if(v->decision != TG_POL_ALLOW || v->audited || !tls || !f->tls_version)
+		return;
+	if(f->tls_version >= tls->min_version && f->tls_version <= tls->max_version)
+		return;
+	v->decision = TG_POL_DENY;
+	v->reason = TG_REASON_TLS_VERSION;
+	if(tls->where.line)
+		v->rule = tls->where;
+	tg_pol_apply_audit(snap->policy, v);
+}
+
+void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
+		X509 *leaf, STACK_OF(X509) *chain, struct tg_judge_out *out)
+{
+	struct tg_judge_in in = {
+			.policy = snap->policy,
+			.generation = snap->generation,
+			.wanted = wanted_of(snap, f),
+			.leaf = leaf,
+			.untrusted = chain,
+			.at = time(NULL),
+	};
+	const struct tg_pol_verdict *v = &out->verdict;
+
+	memset(out, 0, sizeof(*out));
+	tlsp_facts_conn(f, &in.conn);
+	if(tlsp_judge())
+		tg_judge_certificate(tlsp_judge(), &in, NULL, out);
+	else
+		out->verdict.reason = TG_REASON_INTERNAL;
+	check_version(snap, f, &out->verdict);
+	f->judged = true;
+	f->allowed = v->decision == TG_POL_ALLOW;
+	f->audited = v->audited;
+	f->reason = v->reason;
+	f->wanted = in.wanted ? in.wanted->id : TLSP_NOBODY;
+	f->peer = v->peer ? v->peer->id : TLSP_NOBODY;
+	f->clients = v->clients ? v->clients->id : TLSP_NOBODY;
+	f->generation = snap->generation;
+	f->not_after = leaf ? out->x509.not_after : 0;
+	memcpy(f->identity, out->x509.name, sizeof(f->identity));
+	f->identity[sizeof(f->identity) - 1] = 0;
+}
+
+/* ---- again ----------------------------------------------------------------- */
+
+/* NULL where the octets end or cannot be read */
+static X509 *next_cert(const unsigned char **at, const unsigned char *end)
+{
+	const unsigned char *p = *at;
+	size_t left = (size_t)(end - p);
+	size_t n;
+
+	if(left < 4)
+		return NULL;
+	n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	if(n > left - 4)
+		return NULL;
+	p += 4;
+	*at = p + n;
+	return d2i_X509(NULL, &p, (long)n);
+}
+
+static bool chain_read(
+		const struct tlsp_chain *kept, X509 **leaf, STACK_OF(X509) **chain)
+{
+	const unsigned char *at = kept->der;
+	const unsigned char *end = at + kept->octets;
+	X509 *cert;
+
+	*leaf = next_cert(&at, end);
+	*chain = sk_X509_new_null();
+	if(!*leaf || !*chain)
+		return false;
+	while((cert = next_cert(&at, end))) {
+		if(!sk_X509_push(*chain, cert)) {
+			X509_free(cert);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
+{
+	struct tlsp_chain *kept = tlsp_conn_get_chain(f->id);
+	struct tlsp_report report = {.gate = "again"};
+	STACK_OF(X509) *chain = NULL;
+	struct tg_judge_out out;
+	struct tg_pol_conn conn;
+	X509 *leaf = NULL;
+	bool was_expired = f->not_after && time(NULL) > f->not_after;
+
+	if(kept && !chain_read(kept, &leaf, &chain)) {
+		X509_free(leaf);
+		leaf = NULL;
+	}
+	if(kept && !leaf) {
+		memset(&out, 0, sizeof(out));
+		out.verdict.reason = TG_REASON_INTERNAL;
+		f->allowed = false;
+		f->reason = TG_REASON_INTERNAL;
+		f->generation = snap->generation;
+		f->peer = f->clients = f->wanted = TLSP_NOBODY;
+	} else {
+		tlsp_judge_cert(snap, f, leaf, chain, &out);
+	}
+	sk_X509_pop_free(chain, X509_free);
+	X509_free(leaf);
+	free(kept);
+	/* audit mode lets an expired one live: do not ask at each message */
+	if(was_expired && f->allowed)
+		f->not_after = 0;
+	tlsp_facts_conn(f, &conn);
+	report.conn = &conn;
+	report.detail = out.x509.detail;
+	if(!f->allowed || f->audited)
+		tlsp_report(snap->policy, &out.verdict, &report);
+}
+
+bool tlsp_conn_current(
+		const struct tlsp_snap *snap, int id, struct tlsp_facts *out)
+{
+	bool newer;
+
+	if(!tlsp_conn_get(id, out))
+		return false;
+	if(!out->judged || !out->allowed || !out->established)
+		return true;
+	if(out->generation == snap->generation
+			&& (!out->not_after || time(NULL) <= out->not_after))
+		return true;
+	/* who holds an older snapshot must not undo what a newer one said */
+	newer = snap->generation >= out->generation;
+	judge_again(snap, out);
+	if(newer)
+		tlsp_conn_set(out);
+	return true;
+}

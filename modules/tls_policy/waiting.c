@@ -1,0 +1,323 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Requests that wait for an outbound handshake. tm learns of a handshake that
+ * failed only from its timer, so each request that went into one is
+ * remembered, as far as an answer needs it, and answered by us when the
+ * handshake fails: a process of our own hands the answer to the core as if
+ * the next hop had sent it (RFC 3261 16.7: 503 from a next hop). tm then runs
+ * failure_route, tries the next destination or tells the caller.
+ *
+ * The destination is left alone for a moment after that (retry_ms).
+ */
+#include <stdio.h>
+#include <strings.h>
+#include <time.h>
+
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/locking.h"
+#include "core/mem/shm.h"
+#include "core/pt.h"
+#include "core/receive.h"
+#include "core/socket_info.h"
+#include "core/sr_module.h"
+#include "core/timer_proc.h"
+
+#include "tls_policy/tlsp.h"
+
+#define TICK_MS 20
+#define ANSWER_OCTETS 16384
+#define FAILED_MAX 1024 /* destinations remembered; the slot is the hash's */
+
+struct failed {
+	struct tg_addr addr;
+	uint16_t port;
+	uint64_t until_ms;
+};
+
+struct shared {
+	gen_lock_t lock;
+	struct tlsp_waiting *first;
+	struct tlsp_waiting **last;
+	gen_lock_t failed_lock;
+	struct failed failed[FAILED_MAX];
+};
+
+static struct shared *shared;
+static bool answering;
+
+bool tlsp_waiting_answering(void)
+{
+	return answering;
+}
+
+/* ---- destinations that failed --------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static struct failed *failed_slot(const struct tg_addr *addr, uint16_t port)
+{
+	uint32_t hash = 2166136261u ^ port;
+
+	for(size_t i = 0; i < sizeof(addr->octet); i++)
+		hash = (hash ^ addr->octet[i]) * 16777619u;
+	return &shared->failed[hash % FAILED_MAX];
+}
+
+void tlsp_failed_note(const struct tg_addr *addr, uint16_t port)
+{
+	struct failed *slot = failed_slot(addr, port);
+
+	lock_get(&shared->failed_lock);
+	slot->addr = *addr;
+	slot->port = port;
+	slot->until_ms = now_ms() + (uint64_t)tlsp_params.retry_ms;
+	lock_release(&shared->failed_lock);
+}
+
+static bool is_for(
+		const struct failed *slot, const struct tg_addr *addr, uint16_t port)
+{
+	return slot->port == port && tg_addr_eq(&slot->addr, addr);
+}
+
+void tlsp_failed_clear(const struct tg_addr *addr, uint16_t port)
+{
+	struct failed *slot = failed_slot(addr, port);
+
+	lock_get(&shared->failed_lock);
+	if(is_for(slot, addr, port))
+		slot->until_ms = 0;
+	lock_release(&shared->failed_lock);
+}
+
+bool tlsp_failed_recently(const struct tg_addr *addr, uint16_t port)
+{
+	struct failed *slot = failed_slot(addr, port);
+	bool recently;
+
+	lock_get(&shared->failed_lock);
+	recently = slot->until_ms && is_for(slot, addr, port)
+			   && now_ms() < slot->until_ms;
+	lock_release(&shared->failed_lock);
+	return recently;
+}
+
+/* ---- what an answer needs of a request ---------------------------------------------- */
+
+/* One header with its folded lines and its end; empty where they end */
+static struct tg_span next_header(struct tg_span *rest)
+{
+	size_t n = 0;
+	struct tg_span h;
+
+	if(rest->len < 2 || (rest->ptr[0] == '\r' && rest->ptr[1] == '\n'))
+		return tg_span_of(NULL, 0);
+	do {
+		n += tg_span_find(tg_span_of(rest->ptr + n, rest->len - n), '\n');
+		if(n == rest->len)
+			return tg_span_of(NULL, 0);
+		n++;
+	} while(n < rest->len && (rest->ptr[n] == ' ' || rest->ptr[n] == '\t'));
+	h = tg_span_of(rest->ptr, n);
+	*rest = tg_span_of(rest->ptr + n, rest->len - n);
+	return h;
+}
+
+static bool is_named(struct tg_span h, const char *name, char compact)
+{
+	struct tg_span n = tg_span_trim(tg_span_cut(&h, ':'));
+
+	return tg_span_ieq(n, tg_span_cstr(name))
+		   || (n.len == 1 && (n.ptr[0] | 0x20) == compact);
+}
+
+static bool has_tag(struct tg_span to)
+{
+	size_t at = tg_span_find(to, '>');
+
+	for(at = at < to.len ? at : 0; at + 4 < to.len; at++) {
+		if(to.ptr[at] == ';'
+				&& tg_span_istarts(
+						tg_span_trim(tg_span_of(to.ptr + at + 1,
+								to.len - at - 1)),
+						TG_SPAN("tag=")))
+			return true;
+	}
+	return false;
+}
+
+/* Appends; false when there is no room */
+static bool put(char *out, size_t *n, struct tg_span s)
+{
+	if(s.len > ANSWER_OCTETS - *n)
+		return false;
+	memcpy(out + *n, s.ptr, s.len);
+	*n += s.len;
+	return true;
+}
+
+static bool put_to(char *out, size_t *n, struct tg_span h, int id)
+{
+	char tag[32];
+
+	if(has_tag(h))
+		return put(out, n, h);
+	snprintf(tag, sizeof(tag), ";tag=tlsp-%x\r\n", (unsigned)id);
+	while(h.len && (h.ptr[h.len - 1] == '\n' || h.ptr[h.len - 1] == '\r'))
+		h.len--;
+	return put(out, n, h) && put(out, n, tg_span_cstr(tag));
+}
+
+/* Via, From, To, Call-ID, CSeq. 0 when there is nothing to answer */
+static size_t read_request(struct tg_span request, int id, char *out)
+{
+	size_t n = 0;
+	struct tg_span method = request;
+	struct tg_span line = tg_span_cut(&request, '\n');
+	struct tg_span h;
+	bool ok = true;
+
+	method = tg_span_cut(&method, ' ');
+	if(tg_span_starts(line, TG_SPAN("SIP/2.0 "))
+			|| tg_span_eq(method, TG_SPAN("ACK"))
+			|| tg_span_find(line, ' ') == line.len)
+		return 0;
+	while(ok && (h = next_header(&request)).len) {
+		if(is_named(h, "via", 'v') || is_named(h, "from", 'f')
+				|| is_named(h, "call-id", 'i') || is_named(h, "cseq", 0))
+			ok = put(out, &n, h);
+		else if(is_named(h, "to", 't'))
+			ok = put_to(out, &n, h, id);
+	}
+	return ok ? n : 0;
+}
+
+void tlsp_waiting_add(struct tcp_connection *c, struct tg_span octets)
+{
+	static char headers[ANSWER_OCTETS];
+	size_t n = read_request(octets, c->id, headers);
+	struct tlsp_waiting *one;
+
+	if(n == 0)
+		return;
+	one = shm_malloc(sizeof(*one) + n);
+	if(!one) {
+		SHM_MEM_ERROR;
+		return;
+	}
+	memset(one, 0, sizeof(*one));
+	one->rcv = c->rcv;
+	one->rcv.proto_reserved1 = c->id;
+	one->octets = n;
+	memcpy(one->headers, headers, n);
+	if(!tlsp_conn_add_waiting(c->id, one))
+		shm_free(one);
+}
+
+void tlsp_waiting_free(struct tlsp_waiting *list)
+{
+	while(list) {
+		struct tlsp_waiting *next = list->next;
+
+		shm_free(list);
+		list = next;
+	}
+}
+
+void tlsp_waiting_fail(struct tlsp_waiting *list)
+{
+	struct tlsp_waiting *end = list;
+
+	if(!list)
+		return;
+	while(end->next)
+		end = end->next;
+	lock_get(&shared->lock);
+	*shared->last = list;
+	shared->last = &end->next;
+	lock_release(&shared->lock);
+}
+
+/* ---- the process that answers ------------------------------------------------------------ */
+
+static struct tlsp_waiting *take_all(void)
+{
+	struct tlsp_waiting *list;
+
+	if(!__atomic_load_n(&shared->first, __ATOMIC_ACQUIRE))
+		return NULL;
+	lock_get(&shared->lock);
+	list = shared->first;
+	shared->first = NULL;
+	shared->last = &shared->first;
+	lock_release(&shared->lock);
+	return list;
+}
+
+static void answer(struct tlsp_waiting *one)
+{
+	static char buffer[ANSWER_OCTETS + 256];
+	const struct tg_reason_info *info =
+			tg_reason_get(TG_REASON_EGRESS_HANDSHAKE);
+	int n = snprintf(buffer, sizeof(buffer),
+			"SIP/2.0 %u %s\r\n%.*sContent-Length: 0\r\n\r\n", info->sip_code,
+			info->sip_text, (int)one->octets, one->headers);
+
+	if(n <= 0 || (size_t)n >= sizeof(buffer))
+		return;
+	if(!one->rcv.bind_address)
+		one->rcv.bind_address = tls_listen;
+	answering = true;
+	receive_msg(buffer, (unsigned)n, &one->rcv);
+	answering = false;
+}
+
+static void on_tick(unsigned int ticks, void *param)
+{
+	struct tlsp_waiting *list = take_all();
+
+	(void)ticks;
+	(void)param;
+	while(list) {
+		struct tlsp_waiting *next = list->next;
+
+		answer(list);
+		shm_free(list);
+		list = next;
+	}
+}
+
+int tlsp_waiting_init(void)
+{
+	shared = shm_malloc(sizeof(*shared));
+	if(!shared) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	memset(shared, 0, sizeof(*shared));
+	shared->last = &shared->first;
+	if(!lock_init(&shared->lock) || !lock_init(&shared->failed_lock)) {
+		LM_ERR("cannot make locks\n");
+		return -1;
+	}
+	register_basic_timers(1);
+	return 0;
+}
+
+int tlsp_waiting_fork(void)
+{
+	if(fork_basic_utimer(PROC_TIMER, "TLS POLICY", 1, on_tick, NULL,
+			   TICK_MS * 1000) < 0) {
+		LM_ERR("cannot start the process that answers\n");
+		return -1;
+	}
+	return 0;
+}
