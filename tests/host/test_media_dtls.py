@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DTLS-SRTP calls through a stock rtpengine with the plugin, against a stock
+rtpengine's own DTLS. See tests/support/rtpcall.py for the picture."""
+import re
+import time
+import unittest
+
+from ngclient import proof
+from rtp import describe, media_of, packet, payload_of, receiver_report
+from rtpcall import PATTERN, Bench, Call, payloads
+from rtpengine import SECRET
+
+DTLS = {"kx": "dtls"}
+
+
+class DtlsCall(Call):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **{"profile": DTLS, **options})
+
+    def open_from_telephone(self):
+        self.wire_offer = self.good(self.far_ng.ask(
+            "offer", self.call_id, from_tag="a", sdp=self.local(
+                self.telephones), transport_protocol="UDP/TLS/RTP/SAVP",
+            **self.far_keys))
+        self.to_phone = self.good(self.edge_ng.secured(
+            "offer", self.call_id, "from", self.profile, from_tag="a",
+            sdp=self.wire_offer, **self.edge_keys))
+        self.wire_answer = self.good(self.edge_ng.secured(
+            "answer", self.call_id, "from", self.profile, from_tag="a",
+            to_tag="b", sdp=self.local(self.phones)))
+        self.to_telephone = self.good(self.far_ng.ask(
+            "answer", self.call_id, from_tag="a", to_tag="b",
+            sdp=self.wire_answer, **self.far_keys))
+
+
+class DtlsBench(Bench):
+    def dtls(self, name, **options):
+        call = DtlsCall(self.edge, self.far, f"{self.id()}-{name}", **options)
+        self.addCleanup(call.close)
+        call.open()
+        return call
+
+    def ready(self, call, seconds=5):
+        """Waits for the handshake, as it stands in the status"""
+        ports = {str(p) for _, p in call.trunk(0)}
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            states = {s["state"] for s in self.edge.status()
+                      if s["port"] in ports}
+            if states == {"ready"}:
+                return
+            time.sleep(0.02)
+        self.fail(f"no handshake: {states}\n{self.edge.say('status')}")
+
+    def assert_dtls_on_the_wire(self, call):
+        seen = [d for d in self.wire.between(*call.trunk())
+                if 20 <= d[0] <= 63]
+        self.assertGreaterEqual(len(seen), 4)
+
+    def assert_media(self, call):
+        """As assert_secured, whatever suite DTLS chose"""
+        self.forget()
+        down, at_telephone, up, at_phone = call.talk(n=20)
+        self.assertEqual(down, [payload_of(p) for p in at_telephone])
+        self.assertEqual(up, [payload_of(p) for p in at_phone])
+        trunk = self.wire.between(*call.trunk())
+        self.assertGreaterEqual(len(trunk), 40)
+        for data in trunk:
+            self.assertNotIn(PATTERN[:16], data)
+
+
+class DtlsCalls(DtlsBench):
+    def both_callers(self, role):
+        for caller in ("phone", "telephone"):
+            with self.subTest(caller):
+                self.forget()
+                call = self.dtls(caller, caller=caller)
+                ours = call.wire_offer if caller == "phone" \
+                    else call.wire_answer
+                self.assertIn("UDP/TLS/RTP/SAVP", ours)
+                self.assertIn("a=fingerprint:sha-256 ", ours)
+                self.assertNotIn("a=crypto", ours)
+                self.assertIsNotNone(proof(SECRET, call.call_id, ours))
+                self.assertNotIn("a=fingerprint", call.to_phone)
+                if caller == "phone":
+                    self.assertIn(f"a=setup:{role}", call.wire_answer)
+                self.ready(call)
+                self.assert_dtls_on_the_wire(call)
+                self.assert_media(call)
+
+    def test_far_end_is_active(self):
+        self.both_callers("active")
+
+    def test_rtcp_has_an_association_of_its_own(self):
+        call = self.dtls("rtcp")
+        self.ready(call)
+        call.talk(n=5)
+        self.forget()
+        up = receiver_report(0xBBBB0000, b"a gateway's known canonical name")
+        down = receiver_report(0xAAAA0000, b"a phone's known canonical name")
+        address, _, rtcp, _, _ = call.far_plain_port()
+        end = time.monotonic() + 5
+        got = []
+        while not got and time.monotonic() < end:
+            call.telephones[0].send(up, (address, rtcp), rtcp=True)
+            got = call.phones[0].receive(1, 0.2, rtcp=True)
+        self.assertEqual([up], got)
+        address, _, rtcp, _, _ = call.plain_port()
+        call.phones[0].send(down, (address, rtcp), rtcp=True)
+        self.assertEqual([down], call.telephones[0].receive(1, 1, rtcp=True))
+        for p in self.wire.on_ports(call.trunk(rtcp=True)[0][1]):
+            self.assertNotIn(b"known canonical name", p[4])
+
+    def test_rtcp_multiplexed(self):
+        call = self.dtls("mux", edge_keys={"rtcp-mux": ["offer"]},
+                         far_keys={"rtcp-mux": ["accept", "demux"]})
+        self.assertIn("a=rtcp-mux", call.wire_answer)
+        self.ready(call)
+        self.assert_media(call)
+
+    def test_a_wrong_fingerprint_gives_no_media(self):
+        call = DtlsCall(self.edge, self.far, "wrong-fingerprint@test")
+        self.addCleanup(call.close)
+        call.wire_offer = call.good(call.edge_ng.secured(
+            "offer", call.call_id, "to", DTLS, from_tag="a",
+            sdp=call.local(call.phones)))
+        call.to_telephone = call.good(call.far_ng.ask(
+            "offer", call.call_id, from_tag="a", sdp=call.wire_offer,
+            transport_protocol="RTP/AVP"))
+        call.wire_answer = call.good(call.far_ng.ask(
+            "answer", call.call_id, from_tag="a", to_tag="b",
+            sdp=call.local(call.telephones)))
+        forged = re.sub(r"(a=fingerprint:\S+ )(..)", lambda m: m[1] + (
+            "00" if m[2] != "00" else "01"), call.wire_answer)
+        call.to_phone = call.good(call.edge_ng.secured(
+            "answer", call.call_id, "to", DTLS, from_tag="a", to_tag="b",
+            sdp=forged))
+        time.sleep(0.5)
+        self.forget()
+        for data in payloads(b"down", 10):
+            call.phones[0].send(packet(1, data), call.plain_port()[:2])
+            call.telephones[0].send(packet(1, data),
+                                    call.far_plain_port()[:2])
+        self.assertEqual([], call.phones[0].receive(1, 0.3))
+        self.assertEqual([], call.telephones[0].receive(1, 0.1))
+        for p in self.wire.between(*call.trunk()):
+            self.assertNotIn(PATTERN[:16], p)
+        port = str(call.trunk()[0][1])
+        states = [s for s in self.edge.status() if s["port"] == port]
+        self.assertNotIn("ready", str(states))
+
+    def test_nothing_passes_before_the_handshake(self):
+        ng = self.edge.ng()
+        self.addCleanup(ng.close)
+        call = DtlsCall(self.edge, self.far, "early-dtls@test")
+        self.addCleanup(call.close)
+        offer = ng.secured("offer", call.call_id, "to", DTLS, from_tag="a",
+                           sdp=call.local(call.phones))["sdp"]
+        answer = ng.secured(
+            "answer", call.call_id, "to", DTLS, from_tag="a", to_tag="b",
+            sdp=describe("127.0.0.21", [(
+                "audio", call.telephones[0].port, "UDP/TLS/RTP/SAVP", "0", [
+                    "setup:passive", "fingerprint:sha-256 "
+                    + ":".join(["AA"] * 32)])]))
+        self.assertEqual("ok", answer["result"], answer)
+        for data in payloads(b"down", 5):
+            call.phones[0].send(packet(1, data),
+                                media_of(answer["sdp"])[0][:2])
+        got = call.telephones[0].receive(5, 0.5)
+        self.assertTrue(got, "no ClientHello")
+        for data in got:
+            self.assertIn(data[0], range(20, 64))
+
+    def test_sdes_answer_to_a_dtls_offer_is_refused(self):
+        ng = self.edge.ng()
+        self.addCleanup(ng.close)
+        call = DtlsCall(self.edge, self.far, "mixed@test")
+        self.addCleanup(call.close)
+        ng.secured("offer", call.call_id, "to", DTLS, from_tag="a",
+                   sdp=call.local(call.phones))
+        reply = ng.secured(
+            "answer", call.call_id, "to", DTLS, from_tag="a", to_tag="b",
+            sdp=describe("127.0.0.21", [("audio", 9000, "RTP/SAVP", "0", [
+                "crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40])]))
+        self.assertEqual("error", reply["result"])
+
+
+class PassiveFarEnd(DtlsBench):
+    far_options = {"options": ("--dtls-passive",)}
+
+    def test_far_end_is_passive(self):
+        DtlsCalls.both_callers(self, "passive")
+
+
+if __name__ == "__main__":
+    unittest.main()
