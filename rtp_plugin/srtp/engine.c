@@ -3,6 +3,7 @@
  *
  * Which implementation of the ciphers libsrtp2 uses in this process.
  */
+#include "srtp/compact.h"
 #include "srtp/internal.h"
 
 static struct {
@@ -23,7 +24,9 @@ enum tg_srtp_rc tg_srtp_global_init(enum tg_srtp_engine wanted)
 		return process.rc;
 	}
 	process.engine = TG_SRTP_ENGINE_EVP;
-	process.note = wanted == TG_SRTP_ENGINE_EVP ? "as configured" : "";
+	process.note = "as configured";
+	if(wanted == TG_SRTP_ENGINE_COMPACT && tg_compact_install(&process.note))
+		process.engine = TG_SRTP_ENGINE_COMPACT;
 	return process.rc;
 }
 

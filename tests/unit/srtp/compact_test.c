@@ -1,0 +1,252 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The compact cipher types against OpenSSL's EVP: random keys, lengths and
+ * data, additional data in pieces, and the verdict on tampered input. Contexts
+ * that mix both engines' packets are in context_test.c, which holds them
+ * against the reference.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "reference.h"
+#include "srtp/compact.h"
+
+#define ROUNDS 3000
+#define DATA_MAX 1600
+
+static size_t below(size_t n)
+{
+	return (size_t)rand() % n;
+}
+
+static void icm_gives_the_keystream_of_evp(void **state)
+{
+	static const srtp_cipher_type_t *const types[] = {
+			&tg_compact_icm_128, &tg_compact_icm_256};
+
+	(void)state;
+	for(int i = 0; i < ROUNDS; i++) {
+		const srtp_cipher_type_t *type = types[i % 2];
+		size_t key_octets = i % 2 ? 32 : 16, n = below(DATA_MAX);
+		uint8_t key[46], iv[16], counter[16] = {0};
+		uint8_t data[DATA_MAX + 8], want[DATA_MAX], *at = data + below(8);
+		unsigned octets = (unsigned)n;
+		srtp_cipher_t *c;
+
+		RAND_bytes(key, sizeof(key));
+		RAND_bytes(iv, sizeof(iv));
+		RAND_bytes(data, sizeof(data));
+		iv[14] = iv[15] = 0;
+		memcpy(counter, key + key_octets, 14);
+		for(int j = 0; j < 16; j++)
+			counter[j] ^= iv[j];
+		memcpy(want, at, n);
+		ref_counter_mode(key, key_octets, counter, want, n);
+		assert_int_equal(type->alloc(&c, (int)key_octets + 14, 0), 0);
+		assert_int_equal(type->init(c->state, key), 0);
+		assert_int_equal(type->set_iv(c->state, iv, srtp_direction_encrypt), 0);
+		assert_int_equal(type->encrypt(c->state, at, &octets), 0);
+		assert_int_equal(octets, n);
+		assert_memory_equal(at, want, n);
+		if(n > 0) /* no keystream without a new IV */
+			assert_int_not_equal(type->encrypt(c->state, at, &octets), 0);
+		type->dealloc(c);
+	}
+}
+
+static void icm_refuses_to_wrap_its_block_counter(void **state)
+{
+	const srtp_cipher_type_t *type = &tg_compact_icm_128;
+	uint8_t key[30] = {0}, iv[16], data[64] = {0};
+	unsigned octets = 64;
+	srtp_cipher_t *c;
+
+	(void)state;
+	memset(iv, 0xff, sizeof(iv));
+	assert_int_equal(type->alloc(&c, 30, 0), 0);
+	assert_int_equal(type->init(c->state, key), 0);
+	assert_int_equal(type->set_iv(c->state, iv, srtp_direction_encrypt), 0);
+	assert_int_not_equal(type->encrypt(c->state, data, &octets), 0);
+	type->dealloc(c);
+}
+
+static void hmac_gives_the_tag_of_openssl(void **state)
+{
+	const srtp_auth_type_t *type = &tg_compact_hmac;
+
+	(void)state;
+	for(int i = 0; i < ROUNDS; i++) {
+		uint8_t key[20], data[DATA_MAX], tag[20], want[EVP_MAX_MD_SIZE];
+		size_t n = below(DATA_MAX), cut = below(n + 1);
+		int tag_octets = i % 3 == 0 ? 4 : i % 3 == 1 ? 10 : 20;
+		unsigned len = 0;
+		srtp_auth_t *a;
+
+		RAND_bytes(key, sizeof(key));
+		RAND_bytes(data, sizeof(data));
+		assert_non_null(HMAC(EVP_sha1(), key, 20, data, n, want, &len));
+		assert_int_equal(type->alloc(&a, 20, tag_octets), 0);
+		assert_int_equal(type->init(a->state, key, 20), 0);
+		for(int twice = 0; twice < 2; twice++) {
+			assert_int_equal(type->start(a->state), 0);
+			assert_int_equal(type->update(a->state, data, (int)cut), 0);
+			assert_int_equal(type->compute(a->state, data + cut, (int)(n - cut),
+									 tag_octets, tag),
+					0);
+			assert_memory_equal(tag, want, (size_t)tag_octets);
+		}
+		type->dealloc(a);
+	}
+}
+
+/* EVP's word on ciphertext || tag; the plaintext stays in data */
+static bool evp_opens(const uint8_t *key, size_t key_octets, const uint8_t *iv,
+		const uint8_t *aad, size_t aad_octets, uint8_t *data, size_t n)
+{
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	int len;
+	bool ok;
+
+	assert_int_equal(
+			EVP_DecryptInit_ex(c,
+					key_octets == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm(),
+					NULL, key, iv),
+			1);
+	assert_int_equal(EVP_DecryptUpdate(c, NULL, &len, aad, (int)aad_octets), 1);
+	assert_int_equal(
+			EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, data + n), 1);
+	assert_int_equal(EVP_DecryptUpdate(c, data, &len, data, (int)n), 1);
+	ok = EVP_DecryptFinal_ex(c, data + n, &len) == 1;
+	EVP_CIPHER_CTX_free(c);
+	return ok;
+}
+
+static void give_aad(const srtp_cipher_type_t *type, srtp_cipher_t *c,
+		const uint8_t *aad, size_t octets)
+{
+	while(octets > 0) {
+		size_t n = 1 + below(octets);
+
+		assert_int_equal(type->set_aad(c->state, aad, (uint32_t)n), 0);
+		aad += n;
+		octets -= n;
+	}
+}
+
+static void gcm_agrees_with_the_verdict_of_evp(void **state)
+{
+	static const srtp_cipher_type_t *const types[] = {
+			&tg_compact_gcm_128, &tg_compact_gcm_256};
+	size_t accepted = 0, refused = 0;
+
+	(void)state;
+	for(int i = 0; i < 2 * ROUNDS; i++) {
+		const srtp_cipher_type_t *type = types[i % 2];
+		size_t key_octets = i % 2 ? 32 : 16;
+		size_t n = below(4) == 0 ? below(40) : below(DATA_MAX - 16);
+		size_t aad_octets = 1 + below(80);
+		uint8_t key[44], iv[12], aad[80];
+		uint8_t data[DATA_MAX], sealed[DATA_MAX], check[DATA_MAX];
+		unsigned octets = (unsigned)n;
+		uint32_t tag_octets = 16;
+		srtp_cipher_t *c;
+		bool verdict;
+
+		RAND_bytes(key, sizeof(key));
+		RAND_bytes(iv, sizeof(iv));
+		RAND_bytes(aad, sizeof(aad));
+		RAND_bytes(data, sizeof(data));
+		assert_int_equal(type->alloc(&c, (int)key_octets + 12, 16), 0);
+		assert_int_equal(type->init(c->state, key), 0);
+		/* seal */
+		memcpy(sealed, data, n);
+		assert_int_equal(type->set_iv(c->state, iv, srtp_direction_encrypt), 0);
+		give_aad(type, c, aad, aad_octets);
+		assert_int_equal(type->encrypt(c->state, sealed, &octets), 0);
+		assert_int_equal(type->get_tag(c->state, sealed + n, &tag_octets), 0);
+		assert_int_equal(tag_octets, 16);
+		/* no second tag or text under one IV */
+		assert_int_not_equal(type->get_tag(c->state, check, &tag_octets), 0);
+		assert_int_not_equal(type->encrypt(c->state, check, &octets), 0);
+		/* tamper with half of them */
+		if(i % 4 >= 2) {
+			size_t bit = below(8 * (n + 16 + aad_octets));
+
+			if(bit < 8 * (n + 16))
+				sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			else
+				aad[bit / 8 - n - 16] ^= (uint8_t)(1u << bit % 8);
+		}
+		memcpy(check, sealed, n + 16);
+		verdict = evp_opens(key, key_octets, iv, aad, aad_octets, check, n);
+		assert_int_equal(verdict, i % 4 < 2);
+		/* open */
+		memcpy(check, sealed, n + 16);
+		octets = (unsigned)n + 16;
+		assert_int_equal(type->set_iv(c->state, iv, srtp_direction_decrypt), 0);
+		give_aad(type, c, aad, aad_octets);
+		assert_int_equal(type->decrypt(c->state, check, &octets),
+				verdict ? srtp_err_status_ok : srtp_err_status_auth_fail);
+		if(verdict) {
+			assert_int_equal(octets, n);
+			assert_memory_equal(check, data, n);
+			accepted++;
+		} else { /* nothing of a forged packet is decrypted */
+			assert_memory_equal(check, sealed, n + 16);
+			refused++;
+		}
+		type->dealloc(c);
+	}
+	assert_int_equal(accepted, ROUNDS);
+	assert_int_equal(refused, ROUNDS);
+}
+
+static void blocks_live_in_the_room_that_is_given(void **state)
+{
+	_Alignas(16) uint8_t memory[600];
+	struct tg_compact_room room = {memory, memory + sizeof(memory)};
+	srtp_cipher_t *c[3];
+
+	(void)state;
+	tg_compact_use_room(&room);
+	for(int i = 0; i < 3; i++)
+		assert_int_equal(tg_compact_icm_128.alloc(&c[i], 30, 0), 0);
+	tg_compact_use_room(NULL);
+	assert_ptr_equal(c[0], memory);
+	assert_in_range((uintptr_t)c[1], (uintptr_t)memory,
+			(uintptr_t)memory + sizeof(memory));
+	/* the third does not fit and comes from the heap */
+	assert_true((uint8_t *)c[2] < memory
+				|| (uint8_t *)c[2] >= memory + sizeof(memory));
+	for(int i = 0; i < 3; i++)
+		tg_compact_icm_128.dealloc(c[i]);
+	for(size_t i = 0; i < sizeof(memory) / 2; i++)
+		assert_int_equal(memory[i], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(icm_gives_the_keystream_of_evp),
+			cmocka_unit_test(icm_refuses_to_wrap_its_block_counter),
+			cmocka_unit_test(hmac_gives_the_tag_of_openssl),
+			cmocka_unit_test(gcm_agrees_with_the_verdict_of_evp),
+			cmocka_unit_test(blocks_live_in_the_room_that_is_given),
+	};
+	const char *why;
+
+	if(!tg_compact_available(&why)) {
+		print_message("skipped: %s\n", why);
+		return 0;
+	}
+	srand(3);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
