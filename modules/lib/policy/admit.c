@@ -70,7 +70,7 @@ static const struct tg_pol_tls *offer(
 		j->legacy = j->legacy || tls->legacy;
 		j->fips = j->fips && tls->fips;
 	}
-	j->name = TG_SPAN("(union)");
+	j->name = TG_SPAN("union");
 	j->ciphers = join_lists(
 			p, mask, offsetof(struct tg_pol_tls, ciphers), out, &used);
 	j->ciphersuites = join_lists(

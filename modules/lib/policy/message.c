@@ -82,6 +82,26 @@ static void judge_clients_over_tls(const struct tg_pol_msg *msg,
 		tg_pol_deny(out, TG_REASON_WRONG_TRANSPORT, NULL, c, where);
 }
 
+/*
+ * The handshake offered the union of what its candidates allow; the party
+ * that it turned out to be has a profile of its own (A20).
+ */
+static void judge_tls_version(
+		const struct tg_pol_msg *msg, struct tg_pol_verdict *out)
+{
+	const struct tg_pol_tls *tls =
+			out->peer ? out->peer->tls : out->clients->tls;
+
+	if(!msg->tls_version || !tls
+			|| (msg->tls_version >= tls->min_version
+					&& msg->tls_version <= tls->max_version))
+		return;
+	tg_pol_deny(out, TG_REASON_TLS_VERSION, out->peer, out->clients,
+			out->peer ? tg_pol_peer_where(out->peer, TG_POL_PEER_KEY_TLS)
+					  : tg_pol_clients_where(
+							  out->clients, TG_POL_CLIENTS_KEY_TLS));
+}
+
 static void judge_source_over_tls(const struct tg_pol *p,
 		const struct tg_pol_msg *msg, const struct tg_pol_trace *trace,
 		struct tg_pol_verdict *out)
@@ -97,6 +117,8 @@ static void judge_source_over_tls(const struct tg_pol *p,
 		judge_clients_over_tls(msg, trace, out);
 	else
 		tg_pol_deny(out, TG_REASON_UNDECLARED, NULL, NULL, p->where);
+	if(out->decision == TG_POL_ALLOW)
+		judge_tls_version(msg, out);
 }
 
 static void judge_source_in_clear(const struct tg_pol *p,

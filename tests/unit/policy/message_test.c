@@ -137,6 +137,26 @@ static void a_verdict_counts_only_where_it_was_made(void **state)
 	tg_pol_free(p);
 }
 
+static void the_negotiated_version_must_be_in_the_partys_own_profile(void **s)
+{
+	struct tg_pol *p = load_ok(GATEWAY PHONES "tls = sfb2015\n");
+	struct tg_pol_msg m = from_peer(p, "gw", "192.0.2.1");
+	struct tg_pol_verdict v;
+
+	(void)s;
+	m.tls_version = 0x0301;
+	v = judged(p, &m);
+	assert_denied(&v, TG_REASON_TLS_VERSION);
+	m = from_clients(p, "phones", "198.51.100.1");
+	m.tls_version = 0x0301;
+	v = judged(p, &m);
+	assert_allowed(&v);
+	m.tls_version = 0x0304;
+	v = judged(p, &m);
+	assert_denied(&v, TG_REASON_TLS_VERSION);
+	tg_pol_free(p);
+}
+
 static void clients_have_their_classes(void **state)
 {
 	struct tg_pol *p = load_ok(PHONES "classes = register, call\n");
@@ -392,6 +412,8 @@ int main(void)
 			cmocka_unit_test(a_legacy_gateway_is_known_by_its_address),
 			cmocka_unit_test(tls_without_a_verdict_is_refused),
 			cmocka_unit_test(a_verdict_counts_only_where_it_was_made),
+			cmocka_unit_test(
+					the_negotiated_version_must_be_in_the_partys_own_profile),
 			cmocka_unit_test(clients_have_their_classes),
 			cmocka_unit_test(methods_fall_into_classes),
 			cmocka_unit_test(

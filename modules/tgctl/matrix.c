@@ -1,0 +1,176 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tgctl matrix FILE: who may do what. Every cell is a question to the same
+ * gates that the daemons ask, not a reading of the file.
+ */
+#include "tgctl.h"
+
+#include "policy/load.h"
+
+#include <string.h>
+
+#define N_TRANSPORTS 4
+static const enum tg_pol_transport transports[N_TRANSPORTS] = {
+		TG_POL_TR_UDP, TG_POL_TR_TCP, TG_POL_TR_TLS, TG_POL_TR_WSS};
+
+/* Some address of a rule; for any, one that nobody has (RFC 1112 section 4) */
+static struct tg_addr sample(const struct tg_pol_cidrs *c)
+{
+	static const uint8_t reserved[4] = {240, 0, 0, 1};
+
+	return c->n ? c->item[0].addr : tg_addr_of(reserved, sizeof(reserved));
+}
+
+static struct tg_addr listener_sample(const struct tg_pol_cidrs *c)
+{
+	static const uint8_t here[4] = {127, 0, 0, 1};
+
+	return c->n ? c->item[0].addr : tg_addr_of(here, sizeof(here));
+}
+
+static struct tg_pol_conn conn_of(enum tg_pol_direction direction,
+		enum tg_pol_transport transport, const struct tg_pol_cidrs *address,
+		const struct tg_pol_cidrs *listener)
+{
+	return (struct tg_pol_conn){.direction = direction,
+			.transport = transport,
+			.local = listener_sample(listener),
+			.remote = sample(address)};
+}
+
+/* A BYE in a dialog: what is left is who it is and over what */
+static const char *inbound(const struct tg_pol *p,
+		const struct tg_pol_conn *conn, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients)
+{
+	bool tls = TG_POL_TR_IS_TLS(conn->transport);
+	struct tg_pol_msg msg = {.conn = *conn,
+			.judged = tls,
+			.peer = tls ? peer : NULL,
+			.clients = tls ? clients : NULL,
+			.in_dialog = true};
+	struct tg_pol_verdict v;
+
+	tg_pol_judge_message(p, &msg, NULL, &v);
+	if(v.decision == TG_POL_DENY || v.peer != peer || v.clients != clients)
+		return "-";
+	if(v.audited)
+		return "audit";
+	if(!tls)
+		return "clear";
+	return peer ? "mtls" : "tls";
+}
+
+static const char *outbound(const struct tg_pol *p,
+		const struct tg_pol_conn *conn, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients)
+{
+	bool tls = TG_POL_TR_IS_TLS(conn->transport);
+	struct tg_pol_egress egress = {.conn = *conn,
+			.existing = clients != NULL,
+			.judged = clients != NULL,
+			.clients = clients};
+	struct tg_pol_verdict v;
+
+	tg_pol_judge_egress(p, &egress, NULL, &v);
+	if(v.decision == TG_POL_DENY || (v.peer && v.peer != peer))
+		return "-";
+	if(v.audited)
+		return "audit";
+	if(!tls)
+		return "clear";
+	return peer ? "mtls" : "tls";
+}
+
+static void print_cells(const struct tg_pol *p, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients)
+{
+	const struct tg_pol_cidrs *address =
+			peer ? &peer->address : &clients->address;
+	const struct tg_pol_cidrs *listener =
+			peer ? &peer->listener : &clients->listener;
+
+	for(size_t i = 0; i < 2 * N_TRANSPORTS; i++) {
+		enum tg_pol_direction d = i < N_TRANSPORTS ? TG_POL_IN : TG_POL_OUT;
+		struct tg_pol_conn conn =
+				conn_of(d, transports[i % N_TRANSPORTS], address, listener);
+
+		printf(" %-5s", d == TG_POL_IN ? inbound(p, &conn, peer, clients)
+									   : outbound(p, &conn, peer, clients));
+	}
+}
+
+static void print_party(const struct tg_pol *p, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients)
+{
+	const struct tg_pol_media *media = tg_pol_media_for(p, peer, clients, NULL);
+	enum tg_pol_mode mode = peer ? peer->mode : clients->mode;
+
+	printf("%-20.*s %-10s", TG_SPAN_FMT(peer ? peer->name : clients->name),
+			peer ? tg_pol_role_name(peer->role) : "clients");
+	print_cells(p, peer, clients);
+	printf(" ");
+	tg_ctl_print_media(stdout, media);
+	printf("%s\n", mode == TG_POL_AUDIT ? " (audit)" : "");
+}
+
+static void print_names(const char *what, const struct tg_pol_spans *names)
+{
+	for(size_t i = 0; i < names->n; i++)
+		printf(" %s:%.*s", what, TG_SPAN_FMT(names->item[i]));
+}
+
+static void print_route(const struct tg_pol_route *r)
+{
+	printf("%-20.*s", TG_SPAN_FMT(r->name));
+	if(!r->peers.n && !r->roles && !r->clients.n)
+		printf(" everyone");
+	print_names("peer", &r->peers);
+	for(unsigned role = 0; role <= TG_POL_ROLE_FEDERATION; role++) {
+		if(r->roles >> role & 1)
+			printf(" role:%s", tg_pol_role_name((enum tg_pol_role)role));
+	}
+	print_names("clients", &r->clients);
+	printf(";");
+	for(unsigned bit = 1; bit < TG_POL_CLASS_ALL; bit <<= 1) {
+		if(r->classes != TG_POL_CLASS_ALL && (r->classes & bit))
+			printf(" %s", tg_pol_class_name((enum tg_pol_class)bit));
+	}
+	printf("%s;", r->classes == TG_POL_CLASS_ALL ? " all classes" : "");
+	if(r->tls) {
+		printf(" ");
+		tg_ctl_print_tls(stdout, r->tls);
+	}
+	printf(";");
+	if(r->media)
+		printf(" media %.*s", TG_SPAN_FMT(r->media->name));
+	printf("\n");
+}
+
+int tg_ctl_matrix(int argc, char **argv)
+{
+	struct tg_pol *p;
+
+	if(argc != 2)
+		return tg_ctl_usage("matrix FILE");
+	p = tg_ctl_load(argv[1], stderr);
+	if(!p)
+		return TG_CTL_REFUSED;
+	printf("%-31s from them                to them\n", "");
+	printf("%-20s %-10s", "party", "role");
+	for(size_t i = 0; i < 2 * N_TRANSPORTS; i++)
+		printf(" %-5s", tg_pol_transport_name(transports[i % N_TRANSPORTS]));
+	printf(" media\n");
+	for(size_t i = 0; i < tg_pol_peer_count(p); i++)
+		print_party(p, tg_pol_peer_at(p, i), NULL);
+	for(size_t i = 0; i < tg_pol_clients_count(p); i++)
+		print_party(p, NULL, tg_pol_clients_at(p, i));
+	printf("everyone else: refused\n");
+	if(tg_pol_route_count(p))
+		printf("\nroute                who; classes; TLS; media\n");
+	for(size_t i = 0; i < tg_pol_route_count(p); i++)
+		print_route(tg_pol_route_at(p, i));
+	tg_pol_free(p);
+	return TG_CTL_OK;
+}

@@ -1,0 +1,1 @@
+"$TGCTL" check errors.cfg

@@ -1,0 +1,1 @@
+"$TGCTL" explain site.cfg --from 192.0.2.21 --transport tls --cert pki/stolen-name.pem --at 2030-01-01T00:00:00Z 2>/dev/null

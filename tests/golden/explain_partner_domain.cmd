@@ -1,0 +1,1 @@
+"$TGCTL" explain site.cfg --from 203.0.113.9 --transport tls --cert pki/partner.pem --at 2030-01-01T00:00:00Z --domain victim.example 2>/dev/null

@@ -1,0 +1,1 @@
+"$TGCTL" matrix site.cfg 2>/dev/null

@@ -1,0 +1,1 @@
+{ "$TGCTL"; echo "status $?"; "$TGCTL" nonsense; echo "status $?"; "$TGCTL" check; echo "status $?"; "$TGCTL" explain site.cfg --from 192.0.2.1; echo "status $?"; "$TGCTL" explain site.cfg --from here --transport tls; } 2>&1
