@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The edge that tests of tls_policy knock at: a policy, a script, and what a
+knock can end with.
+
+A refusal counts only when the edge says so (a TLS alert, or a SIP answer) and
+a control beside it was served; what cannot be reached is neither.
+"""
+
+import os
+import ssl
+
+import kamailio
+import pki
+import sip
+
+EDGE = ("127.0.0.1", 5061)
+MEDIATION1, GATEWAY1, GATEWAY3 = "127.0.0.11", "127.0.0.21", "127.0.0.23"
+CLIENT, UNDECLARED = "127.0.0.65", "127.0.0.200"
+
+POLICY = """
+[policy]
+profile = sfb2019
+
+[trust enterprise]
+ca_file = @PKI@/enterprise-ca/ca.pem
+crl_file = @PKI@/enterprise-ca/crl.pem
+
+[trust partner]
+ca_file = @PKI@/partner-ca/ca.pem
+crl_file = @PKI@/partner-ca/crl.pem
+
+[media clear]
+level = none
+
+[peer mediation1]
+role = mediation
+address = 127.0.0.11
+identity = mediation1.lab.test
+trust = enterprise
+
+[peer gateway1]
+role = gateway
+address = 127.0.0.21
+identity = gw1.lab.test
+trust = enterprise
+next_hop = 127.0.0.21:5067
+
+[peer gateway2]
+role = gateway
+address = 127.0.0.22
+identity = gw2.lab.test
+trust = enterprise
+next_hop = 127.0.0.22:5067
+
+[peer gateway3]
+role = gateway
+address = 127.0.0.23
+transport = tcp
+media = clear
+
+[peer partner1]
+role = federation
+address = 127.0.0.31
+identity = sip.partner.test
+trust = partner
+
+[clients staff]
+address = 127.0.0.64/26
+"""
+
+# never calls the module: what it serves, the gates let through
+ROUTE = """
+	if(is_method("OPTIONS") && uri == myself) {
+		sl_send_reply("200", "OK");
+		exit;
+	}
+	sl_send_reply("404", "Not Found");
+"""
+
+
+def folder(*names):
+    path = os.path.join(os.environ["TG_LOG_DIR"], *names)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+class Pki:
+    """The certificates of pki.py in a folder of this test file."""
+
+    def __init__(self):
+        self.path = folder("pki")
+        pki.make(self.path)
+
+    def leaf(self, name):
+        return (os.path.join(self.path, f"{name}.pem"),
+                os.path.join(self.path, f"{name}.key"))
+
+    def ca(self, name="enterprise-ca"):
+        return os.path.join(self.path, name, "ca.pem")
+
+
+def context(keys, leaf=None, lowest=ssl.TLSVersion.TLSv1_2, highest=None):
+    made = sip.tls_context(keys.ca(), *(keys.leaf(leaf) if leaf else ()), lowest=lowest)
+    if highest:
+        made.maximum_version = highest
+    return made
+
+
+def connect(keys, source, leaf=None, server_name="edge.lab.test", target=EDGE, **more):
+    return sip.Connection("tls", target, source, context(keys, leaf, **more),
+                          server_name=server_name)
+
+
+def knock(keys, source, leaf=None, **more):
+    """('served', status), ('alert', its name) or ('dead', what happened)."""
+    try:
+        with connect(keys, source, leaf, **more) as c:
+            answer = c.request("OPTIONS", "sip:edge.lab.test", timeout=3)
+            return ("served", answer.status) if answer else ("dead", "no answer")
+    except ssl.SSLError as e:
+        reason = e.reason or str(e)
+        return ("alert" if "ALERT" in reason else "dead"), reason
+    except OSError as e:
+        return "dead", repr(e)
+
+
+def edge(name, keys, policy=POLICY, route=ROUTE, **more):
+    return kamailio.edge(folder(name), keys.path, policy, route, **more)
