@@ -404,6 +404,19 @@ enum tg_sdp_rc tg_sdp_parse(
 	return read_all(out, arena);
 }
 
+/* case-insensitive, blanks ignored: a lenient reader may take it so */
+static bool is_named(
+		const struct tg_sdp_line *line, const struct tg_span *names, size_t n)
+{
+	struct tg_span name = tg_span_trim(tg_sdp_attribute_of(line).name);
+
+	for(size_t i = 0; i < n; i++) {
+		if(tg_span_ieq(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
 bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
 {
 	static const struct tg_span names[] = {
@@ -416,12 +429,18 @@ bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("encryption"),
 			TG_SPAN_INIT("connection"),
 	};
-	struct tg_span name = tg_span_trim(tg_sdp_attribute_of(line).name);
 
-	/* case-insensitive, blanks ignored: a lenient reader may take it so */
-	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if(tg_span_ieq(name, names[i]))
-			return true;
-	}
-	return false;
+	return is_named(line, names, sizeof(names) / sizeof(names[0]));
+}
+
+bool tg_sdp_carries_key(const struct tg_sdp_line *line)
+{
+	static const struct tg_span names[] = {
+			TG_SPAN_INIT("crypto"),
+			TG_SPAN_INIT("cryptoscale"),
+			TG_SPAN_INIT("key-mgmt"),
+	};
+
+	return line->type == 'k'
+		   || is_named(line, names, sizeof(names) / sizeof(names[0]));
 }

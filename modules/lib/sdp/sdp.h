@@ -121,6 +121,9 @@ enum tg_sdp_rc tg_sdp_parse(struct tg_span text, struct tg_arena *arena,
  * fingerprint, setup, tls-id, key-mgmt, encryption, connection (RFC 4145)? */
 bool tg_sdp_is_security_line(const struct tg_sdp_line *line);
 
+/* Does it hold a key itself: crypto, cryptoscale, key-mgmt, k=? */
+bool tg_sdp_carries_key(const struct tg_sdp_line *line);
+
 /* ---- edits -------------------------------------------------------------- */
 
 struct tg_sdp_edit;

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "media/message.h"
+
+#include <stdio.h>
+
+/* Values of headers; of a body's part, too */
+struct headers {
+	struct tg_span content_type;
+	struct tg_span encoding;
+	struct tg_span length;
+	struct tg_span call_id;
+	struct tg_span cseq;
+	struct tg_span to;
+	bool twice; /* one that decides about the body stands twice */
+};
+
+/* ---- headers ------------------------------------------------------------- */
+
+/* A line without its end; *at moves behind it */
+static struct tg_span next_line(struct tg_span s, size_t *at)
+{
+	struct tg_span rest = tg_span_of(s.ptr + *at, s.len - *at);
+	size_t n = tg_span_find(rest, '\n');
+
+	*at += n < rest.len ? n + 1 : n;
+	if(n && rest.ptr[n - 1] == '\r')
+		n--;
+	return tg_span_of(rest.ptr, n);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* A header with its folded lines (RFC 3261 section 7.3.1) */
+static struct tg_span next_header(struct tg_span s, size_t *at)
+{
+	struct tg_span line = next_line(s, at);
+
+	while(line.len && *at < s.len && is_blank(s.ptr[*at])) {
+		struct tg_span more = next_line(s, at);
+
+		line.len = (size_t)(more.ptr + more.len - line.ptr);
+	}
+	return line;
+}
+
+static bool named(struct tg_span name, const char *full, const char *compact)
+{
+	return tg_span_ieq(name, tg_span_cstr(full))
+		   || (compact && tg_span_ieq(name, tg_span_cstr(compact)));
+}
+
+static void take(struct tg_span value, struct tg_span *slot, bool *twice)
+{
+	if(slot->ptr && twice)
+		*twice = true;
+	*slot = tg_span_trim(value);
+	if(!slot->ptr)
+		slot->ptr = "";
+}
+
+/* Up to the blank line; *at then stands behind it. False: there is none */
+static bool read_headers(struct tg_span s, size_t *at, struct headers *h)
+{
+	memset(h, 0, sizeof(*h));
+	while(*at < s.len) {
+		struct tg_span value = next_header(s, at);
+		struct tg_span name;
+
+		if(value.len == 0)
+			return true;
+		name = tg_span_trim(tg_span_cut(&value, ':'));
+		if(named(name, "Content-Type", "c"))
+			take(value, &h->content_type, &h->twice);
+		else if(named(name, "Content-Encoding", "e"))
+			take(value, &h->encoding, &h->twice);
+		else if(named(name, "Content-Length", "l"))
+			take(value, &h->length, &h->twice);
+		else if(named(name, "Call-ID", "i"))
+			take(value, &h->call_id, NULL);
+		else if(named(name, "CSeq", NULL))
+			take(value, &h->cseq, NULL);
+		else if(named(name, "To", "t"))
+			take(value, &h->to, NULL);
+	}
+	return false;
+}
+
+/* ";tag=" outside of the angle brackets and quotes */
+static bool has_tag(struct tg_span to)
+{
+	bool quoted = false, bracket = false;
+
+	for(size_t i = 0; i < to.len; i++) {
+		char c = to.ptr[i];
+
+		if(c == '"')
+			quoted = !quoted;
+		else if(c == '\\' && quoted)
+			i++;
+		else if(!quoted && (c == '<' || c == '>'))
+			bracket = c == '<';
+		else if(!quoted && !bracket && c == ';'
+				&& tg_span_istarts(tg_span_trim(tg_span_of(
+										   to.ptr + i + 1, to.len - i - 1)),
+						TG_SPAN("tag")))
+			return true;
+	}
+	return false;
+}
+
+/* ---- bodies -------------------------------------------------------------- */
+
+/* "application/sdp ; x=y" is application/sdp */
+static bool is_type(struct tg_span content_type, struct tg_span want)
+{
+	struct tg_span media = tg_span_trim(tg_span_cut(&content_type, ';'));
+	struct tg_span main_type = tg_span_trim(tg_span_cut(&media, '/'));
+	struct tg_span sub = tg_span_trim(media);
+	struct tg_span want_main = tg_span_cut(&want, '/');
+
+	return tg_span_ieq(main_type, want_main)
+		   && (want.len == 0 || tg_span_ieq(sub, want));
+}
+
+/* boundary=X or "X"; empty: none */
+static struct tg_span boundary_of(struct tg_span content_type)
+{
+	tg_span_cut(&content_type, ';');
+	while(content_type.len) {
+		struct tg_span value = tg_span_cut(&content_type, ';');
+		struct tg_span name = tg_span_trim(tg_span_cut(&value, '='));
+
+		if(!tg_span_ieq(name, TG_SPAN("boundary")))
+			continue;
+		value = tg_span_trim(value);
+		if(value.len >= 2 && value.ptr[0] == '"'
+				&& value.ptr[value.len - 1] == '"')
+			value = tg_span_of(value.ptr + 1, value.len - 2);
+		return value.len <= 70 ? value : tg_span_of(NULL, 0);
+	}
+	return tg_span_of(NULL, 0);
+}
+
+static bool read_body(struct tg_media_message *m, const struct headers *h,
+		struct tg_span body, unsigned depth);
+
+static bool add_sdp(struct tg_media_message *m, struct tg_span sdp)
+{
+	if(m->n_sdp == TG_MEDIA_SDP_MAX)
+		return false;
+	m->sdp[m->n_sdp++] = sdp;
+	return true;
+}
+
+/* Is this line "--boundary" or "--boundary--"? */
+static bool is_delimiter(
+		struct tg_span line, struct tg_span boundary, bool *last)
+{
+	struct tg_span rest;
+
+	if(!tg_span_starts(line, TG_SPAN("--")))
+		return false;
+	rest = tg_span_of(line.ptr + 2, line.len - 2);
+	if(!tg_span_starts(rest, boundary))
+		return false;
+	rest = tg_span_trim(
+			tg_span_of(rest.ptr + boundary.len, rest.len - boundary.len));
+	*last = tg_span_starts(rest, TG_SPAN("--"));
+	return *last || rest.len == 0;
+}
+
+static bool read_part(
+		struct tg_media_message *m, struct tg_span part, unsigned depth)
+{
+	struct headers h;
+	size_t at = 0;
+
+	if(!read_headers(part, &at, &h))
+		return false;
+	return read_body(
+			m, &h, tg_span_of(part.ptr + at, part.len - at), depth + 1);
+}
+
+/* The line end before a delimiter belongs to the delimiter */
+static struct tg_span part_of(struct tg_span body, size_t from, size_t to)
+{
+	if(to > from && body.ptr[to - 1] == '\n')
+		to--;
+	if(to > from && body.ptr[to - 1] == '\r')
+		to--;
+	return tg_span_of(body.ptr + from, to - from);
+}
+
+static bool read_multipart(struct tg_media_message *m, struct tg_span boundary,
+		struct tg_span body, unsigned depth)
+{
+	size_t at = 0, part = 0;
+	bool inside = false, last = false;
+
+	if(boundary.len == 0 || depth >= TG_MEDIA_NESTING_MAX)
+		return false;
+	while(at < body.len && !last) {
+		size_t start = at;
+		struct tg_span line = next_line(body, &at);
+
+		if(!is_delimiter(line, boundary, &last))
+			continue;
+		if(inside && !read_part(m, part_of(body, part, start), depth))
+			return false;
+		inside = true;
+		part = at;
+	}
+	/* a lenient reader may take a part without its end */
+	return last
+		   || (inside && read_part(m, part_of(body, part, body.len), depth));
+}
+
+static bool read_body(struct tg_media_message *m, const struct headers *h,
+		struct tg_span body, unsigned depth)
+{
+	bool sdp = is_type(h->content_type, TG_SPAN("application/sdp"))
+			   || tg_span_starts(body, TG_SPAN("v=0"));
+
+	if(tg_span_trim(body).len == 0)
+		return true;
+	if(h->twice)
+		return false;
+	if(is_type(h->content_type, TG_SPAN("multipart/")))
+		return !h->encoding.len
+			   && read_multipart(m, boundary_of(h->content_type), body, depth);
+	if(!sdp)
+		return true;
+	return !h->encoding.len && add_sdp(m, body);
+}
+
+/* ---- the message --------------------------------------------------------- */
+
+/* "METHOD URI SIP/2.0" or "SIP/2.0 CODE PHRASE" */
+static bool read_first_line(struct tg_media_message *m, struct tg_span line)
+{
+	const struct tg_span version = TG_SPAN("SIP/2.0");
+	uint64_t code;
+
+	if(tg_span_istarts(line, version)) {
+		tg_span_cut(&line, ' ');
+		if(!tg_span_u64(tg_span_cut(&line, ' '), 699, &code))
+			return false;
+		m->status = (unsigned)code;
+		return true;
+	}
+	m->request = true;
+	return line.len > version.len
+		   && tg_span_ieq(
+				   tg_span_of(line.ptr + line.len - version.len, version.len),
+				   version);
+}
+
+enum tg_media_rc tg_media_message_read(
+		struct tg_span bytes, struct tg_media_message *out)
+{
+	struct headers h;
+	struct tg_span cseq;
+	uint64_t length;
+	size_t at = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->bytes = bytes;
+	if(!read_first_line(out, next_line(bytes, &at)))
+		return TG_MEDIA_NOT_SIP;
+	if(!read_headers(bytes, &at, &h))
+		return TG_MEDIA_UNREADABLE;
+	out->call_id = h.call_id;
+	out->in_dialog = has_tag(h.to);
+	cseq = h.cseq;
+	tg_span_cut(&cseq, ' ');
+	out->method = tg_span_trim(cseq);
+	out->length = h.length;
+	out->body = tg_span_of(bytes.ptr + at, bytes.len - at);
+	/* the receiver takes Content-Length octets: so do we (RFC 3261 18.3) */
+	if(h.length.len) {
+		if(!tg_span_u64(h.length, out->body.len, &length))
+			return TG_MEDIA_UNREADABLE;
+		out->body.len = (size_t)length;
+	}
+	return read_body(out, &h, out->body, 0) ? TG_MEDIA_OK : TG_MEDIA_UNREADABLE;
+}
+
+struct writer {
+	char *buffer; /* NULL: only count */
+	size_t used;
+};
+
+static void put(struct writer *w, struct tg_span s)
+{
+	if(w->buffer && s.len)
+		memcpy(w->buffer + w->used, s.ptr, s.len);
+	w->used += s.len;
+}
+
+/* Octets from *at up to where, then *at moves behind skipped */
+static void put_until(
+		struct writer *w, const char **at, const char *where, size_t skipped)
+{
+	put(w, tg_span_of(*at, (size_t)(where - *at)));
+	*at = where + skipped;
+}
+
+static void put_all(struct writer *w, const struct tg_media_message *m,
+		const struct tg_span *with, struct tg_span length)
+{
+	const char *at = m->bytes.ptr;
+
+	if(m->length.len) {
+		put_until(w, &at, m->length.ptr, m->length.len);
+		put(w, length);
+	}
+	for(size_t i = 0; i < m->n_sdp; i++) {
+		put_until(w, &at, m->sdp[i].ptr, m->sdp[i].len);
+		put(w, with[i]);
+	}
+	put_until(w, &at, m->bytes.ptr + m->bytes.len, 0);
+}
+
+struct tg_span tg_media_message_write(const struct tg_media_message *m,
+		const struct tg_span with[TG_MEDIA_SDP_MAX], struct tg_arena *arena)
+{
+	size_t octets = m->body.len;
+	struct writer w = {NULL, 0};
+	char text[24];
+	int n;
+
+	for(size_t i = 0; i < m->n_sdp; i++)
+		octets += with[i].len - m->sdp[i].len; /* wraps back where it shrinks */
+	n = snprintf(text, sizeof(text), "%zu", octets);
+	put_all(&w, m, with, tg_span_of(text, (size_t)n));
+	w.buffer = tg_arena_get(arena, w.used + 1);
+	if(!w.buffer)
+		return tg_span_of(NULL, 0);
+	w.used = 0;
+	put_all(&w, m, with, tg_span_of(text, (size_t)n));
+	return tg_span_of(w.buffer, w.used);
+}

@@ -1,0 +1,46 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A whole SIP message as octets: where its session descriptions are, and the
+ * same message with others in their place. RFC 3261 (headers), RFC 2046
+ * (multipart), RFC 5621 (bodies in SIP). Not a SIP parser: it reads the few
+ * headers that decide about bodies.
+ */
+#ifndef TG_MEDIA_MESSAGE_H
+#define TG_MEDIA_MESSAGE_H
+
+#include "base/arena.h"
+#include "base/span.h"
+
+#define TG_MEDIA_SDP_MAX 8     /* descriptions in one message */
+#define TG_MEDIA_NESTING_MAX 4 /* multipart inside of multipart */
+
+enum tg_media_rc {
+	TG_MEDIA_OK = 0,
+	TG_MEDIA_NOT_SIP,    /* HTTP, a keepalive: nothing for us */
+	TG_MEDIA_UNREADABLE, /* SIP, but its body cannot be told apart */
+	TG_MEDIA_NO_MEMORY
+};
+
+/* All spans point into bytes */
+struct tg_media_message {
+	struct tg_span bytes;
+	bool request;
+	unsigned status;       /* of a reply */
+	struct tg_span method; /* of the CSeq: a reply's is its request's */
+	struct tg_span call_id;
+	bool in_dialog;        /* To has a tag */
+	struct tg_span length; /* digits of Content-Length; empty when absent */
+	struct tg_span body;
+	struct tg_span sdp[TG_MEDIA_SDP_MAX];
+	size_t n_sdp;
+};
+
+enum tg_media_rc tg_media_message_read(struct tg_span bytes,
+		struct tg_media_message *out) __attribute__((warn_unused_result));
+
+/* The message with with[i] for sdp[i]; in the arena, ptr NULL: no memory */
+struct tg_span tg_media_message_write(const struct tg_media_message *m,
+		const struct tg_span with[TG_MEDIA_SDP_MAX], struct tg_arena *arena);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Flags by engine and level of the leg that gets the description:
+ *
+ *	leg                       offer toward it             answer toward it
+ *	plugin                    RTP/AVP, token              token
+ *	native required, sdes     RTP/SAVP, suites            suites
+ *	native required, dtls     UDP/TLS/RTP/SAVP            SDES-off
+ *	native supported          RTP/AVP OSRTP-offer, suites suites
+ *	none                      RTP/AVP                     -
+ *
+ * "suites" takes away every suite of rtpengine that the profile does not
+ * name. The token stands in offer and answer whenever one of both legs is the
+ * plugin's. An offer from a native leg with level supported adds
+ * OSRTP-accept.
+ */
+#include "media/plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define FLAGS_OCTETS_MAX 2048
+
+struct writer {
+	char text[FLAGS_OCTETS_MAX];
+	size_t len;
+	bool full;
+};
+
+static void say(struct writer *w, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+
+static void say(struct writer *w, const char *fmt, ...)
+{
+	size_t room = sizeof(w->text) - w->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(w->text + w->len, room, fmt, ap);
+	va_end(ap);
+	if(n < 0 || (size_t)n >= room)
+		w->full = true;
+	else
+		w->len += (size_t)n;
+}
+
+/* ---- native legs --------------------------------------------------------- */
+
+/* All that rtpengine knows (10.5 to 26.0) */
+static const char *const daemon_suites[] = {
+		"AEAD_AES_256_GCM",
+		"AEAD_AES_128_GCM",
+		"AES_256_CM_HMAC_SHA1_80",
+		"AES_256_CM_HMAC_SHA1_32",
+		"AES_192_CM_HMAC_SHA1_80",
+		"AES_192_CM_HMAC_SHA1_32",
+		"AES_CM_128_HMAC_SHA1_80",
+		"AES_CM_128_HMAC_SHA1_32",
+		"F8_128_HMAC_SHA1_80",
+		"F8_128_HMAC_SHA1_32",
+		"NULL_HMAC_SHA1_80",
+		"NULL_HMAC_SHA1_32",
+};
+
+static bool has_kx(const struct tg_pol_media *m, enum tg_kx kx)
+{
+	for(size_t i = 0; i < TG_KX_MAX; i++) {
+		if(m->key_exchange[i] == kx)
+			return true;
+	}
+	return false;
+}
+
+static bool has_suite(const struct tg_pol_media *m, const char *name)
+{
+	for(size_t i = 0; i < TG_SUITES_MAX && m->suite[i]; i++) {
+		if(strcmp(tg_suite_name(m->suite[i]), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void say_keying(struct writer *w, const struct tg_pol_media *m)
+{
+	if(!has_kx(m, TG_KX_DTLS))
+		say(w, " DTLS=off");
+	if(!has_kx(m, TG_KX_SDES)) {
+		say(w, " SDES-off");
+		return;
+	}
+	for(size_t i = 0; i < sizeof(daemon_suites) / sizeof(*daemon_suites); i++) {
+		if(!has_suite(m, daemon_suites[i]))
+			say(w, " SDES-no-%s", daemon_suites[i]);
+	}
+}
+
+static void say_offer_transport(
+		struct writer *w, const struct tg_pol_media *m, const char *f)
+{
+	if(m->level == TG_LEVEL_SUPPORTED)
+		say(w, " RTP/AVP%s OSRTP-offer", f);
+	else if(m->key_exchange[0] == TG_KX_DTLS)
+		say(w, " UDP/TLS/RTP/SAVP%s", f);
+	else
+		say(w, " RTP/SAVP%s", f);
+}
+
+/* ---- legs of the plugin --------------------------------------------------- */
+
+static bool is_plugin(const struct tg_pol_media *m)
+{
+	return m && m->level != TG_LEVEL_NONE && m->engine == TG_POL_ENGINE_PLUGIN;
+}
+
+enum tg_ng_leg tg_media_plugin_legs(
+		const struct tg_pol_media *from, const struct tg_pol_media *to)
+{
+	return (enum tg_ng_leg)((is_plugin(from) ? TG_NG_LEG_FROM : 0)
+							| (is_plugin(to) ? TG_NG_LEG_TO : 0));
+}
+
+enum tg_ng_leg tg_media_required_legs(
+		const struct tg_pol_media *from, const struct tg_pol_media *to)
+{
+	if(from && from->level != TG_LEVEL_REQUIRED)
+		from = NULL;
+	if(to && to->level != TG_LEVEL_REQUIRED)
+		to = NULL;
+	return tg_media_plugin_legs(from, to);
+}
+
+static void profile_of(
+		const struct tg_media_party *party, struct tg_ng_profile *p)
+{
+	const struct tg_pol_media *m = party->media;
+
+	p->level = m->level;
+	memcpy(p->key_exchange, m->key_exchange, sizeof(p->key_exchange));
+	memcpy(p->suite, m->suite, sizeof(p->suite));
+	p->dialect = m->dialect;
+	p->mki_octets = m->mki_octets;
+	p->lifetime_log2 = m->lifetime_log2;
+	p->replay_window = m->replay_window;
+	p->dtls_verify_ca = m->dtls_verify_ca;
+	p->peer = party->peer;
+	p->identity = m->dtls_verify_ca ? party->identity : tg_span_of(NULL, 0);
+}
+
+/* A token has one profile: two legs in it must agree on it */
+static bool agree(const struct tg_ng_profile *a, const struct tg_ng_profile *b)
+{
+	return a->level == b->level && a->dialect == b->dialect
+		   && memcmp(a->key_exchange, b->key_exchange, sizeof(a->key_exchange))
+					  == 0
+		   && memcmp(a->suite, b->suite, sizeof(a->suite)) == 0
+		   && a->mki_octets == b->mki_octets
+		   && a->lifetime_log2 == b->lifetime_log2
+		   && a->replay_window == b->replay_window
+		   && a->dtls_verify_ca == b->dtls_verify_ca
+		   && (!a->dtls_verify_ca || tg_span_eq(a->identity, b->identity));
+}
+
+static enum tg_reason say_token(struct writer *w,
+		const struct tg_media_plan *in, enum tg_ng_leg legs,
+		struct tg_arena *arena)
+{
+	struct tg_ng_profile p = {.leg = legs, .expires = in->expires};
+	struct tg_span token;
+
+	if(legs & TG_NG_LEG_TO)
+		profile_of(&in->to, &p);
+	else
+		profile_of(&in->from, &p);
+	if(legs == TG_NG_LEG_BOTH) {
+		struct tg_ng_profile other = {.leg = legs};
+
+		profile_of(&in->from, &other);
+		if(!agree(&p, &other))
+			return TG_REASON_MEDIA_KEYING;
+	}
+	switch(tg_ng_profile_encode(&p, in->call_id, in->secret, arena, &token)) {
+		case TG_NG_OK:
+			say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
+			return TG_REASON_NONE;
+		case TG_NG_NO_MEMORY:
+			return TG_REASON_INTERNAL;
+		default:
+			return TG_REASON_ENGINE_ABSENT;
+	}
+}
+
+/* ---- both ------------------------------------------------------------------ */
+
+static void say_offer(struct writer *w, const struct tg_media_plan *in)
+{
+	const struct tg_pol_media *m = in->to.media;
+	const struct tg_pol_media *from = in->from.media;
+	const char *f = in->feedback ? "F" : "";
+
+	if(m->level == TG_LEVEL_NONE || is_plugin(m)) {
+		say(w, " RTP/AVP%s", f);
+	} else {
+		say_offer_transport(w, m, f);
+		say_keying(w, m);
+	}
+	if(from->level == TG_LEVEL_SUPPORTED && !is_plugin(from))
+		say(w, " OSRTP-accept");
+}
+
+static void say_answer(struct writer *w, const struct tg_media_plan *in)
+{
+	const struct tg_pol_media *m = in->from.media;
+
+	if(m->level != TG_LEVEL_NONE && !is_plugin(m))
+		say_keying(w, m);
+}
+
+enum tg_reason tg_media_plan(const struct tg_media_plan *in,
+		struct tg_arena *arena, struct tg_span *flags, enum tg_ng_leg *legs)
+{
+	enum tg_reason reason = TG_REASON_NONE;
+	struct writer w = {.len = 0};
+	struct tg_span text;
+
+	*flags = tg_span_of(NULL, 0);
+	*legs = TG_NG_LEG_NONE;
+	if(!in->from.media || !in->to.media)
+		return TG_REASON_UNDECLARED;
+	*legs = tg_media_plugin_legs(in->from.media, in->to.media);
+	if(*legs)
+		reason = say_token(&w, in, *legs, arena);
+	if(reason != TG_REASON_NONE)
+		return reason;
+	if(in->offer)
+		say_offer(&w, in);
+	else
+		say_answer(&w, in);
+	if(w.full)
+		return TG_REASON_INTERNAL;
+	text = tg_span_trim(tg_span_of(w.text, w.len));
+	*flags = tg_arena_dup(arena, text);
+	return flags->ptr ? TG_REASON_NONE : TG_REASON_INTERNAL;
+}
