@@ -26,8 +26,7 @@ static void ng_allow(struct reader *r, struct tg_span v)
 		struct tg_span one = tg_span_trim(tg_span_cut(&v, ','));
 
 		if(r->out->n_ng_allow == TG_MNT_ALLOW_MAX
-				|| !tg_cidr_parse(
-						one, &r->out->ng_allow[r->out->n_ng_allow])) {
+				|| !tg_cidr_parse(one, &r->out->ng_allow[r->out->n_ng_allow])) {
 			wrong(r, "not a network, or one too many", one);
 			return;
 		}

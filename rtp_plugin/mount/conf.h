@@ -21,9 +21,9 @@
 
 /* Refusals at start that the operator may lift, by name */
 enum tg_mnt_allow {
-	TG_MNT_ALLOW_DEBUG = 1,	  /* debug-logging */
+	TG_MNT_ALLOW_DEBUG = 1,   /* debug-logging */
 	TG_MNT_ALLOW_VERSION = 2, /* unknown-version */
-	TG_MNT_ALLOW_REDIS = 4	  /* redis */
+	TG_MNT_ALLOW_REDIS = 4    /* redis */
 };
 
 struct tg_mnt_conf {
@@ -32,10 +32,10 @@ struct tg_mnt_conf {
 	size_t n_ng_allow;
 	struct tg_span status_socket; /* empty: none */
 	struct tg_span metrics_file;  /* empty: none */
-	struct tg_span certificate;	  /* both empty: self-signed for DTLS */
+	struct tg_span certificate;   /* both empty: self-signed for DTLS */
 	struct tg_span private_key;
 	struct tg_span trust_dir; /* PEER.pem each; empty: no CA checks */
-	int log_level;			  /* syslog priority; default LOG_INFO */
+	int log_level;            /* syslog priority; default LOG_INFO */
 	bool floor_required;
 	uint16_t floor_window;
 	enum tg_suite floor_suite[TG_SUITES_MAX];

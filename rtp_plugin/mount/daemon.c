@@ -174,8 +174,8 @@ bool tg_mnt_daemon_file(
 			continue;
 		if(line.ptr[0] == '[') {
 			mine = line.len > 2 && line.ptr[line.len - 1] == ']'
-				   && tg_span_eq(section,
-						   tg_span_of(line.ptr + 1, line.len - 2));
+				   && tg_span_eq(
+						   section, tg_span_of(line.ptr + 1, line.len - 2));
 			continue;
 		}
 		if(!mine)
@@ -193,8 +193,8 @@ bool tg_mnt_daemon_file(
 	return true;
 }
 
-static const struct tg_mnt_option *search(const struct tg_mnt_option *o,
-		struct tg_span name, bool from_file)
+static const struct tg_mnt_option *search(
+		const struct tg_mnt_option *o, struct tg_span name, bool from_file)
 {
 	while(o != NULL
 			&& !(o->from_file == from_file && tg_span_eq(o->name, name)))

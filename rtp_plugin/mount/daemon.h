@@ -21,7 +21,7 @@ struct tg_mnt_option {
 struct tg_mnt_daemon {
 	struct tg_arena *arena;
 	struct tg_mnt_option *first;
-	bool only_prints; /* --version, --help, --codecs: it serves nothing */
+	bool only_prints;  /* --version, --help, --codecs: it serves nothing */
 	const char *error; /* static: cannot be read, hence not judged */
 };
 
@@ -47,7 +47,6 @@ bool tg_mnt_daemon_on(const struct tg_mnt_daemon *d, const char *name);
  * "[IP46|HOSTNAME:]PORT". family 0 in *addr: every address. False: it cannot
  * be read; a host name is looked up only when it is "localhost".
  */
-bool tg_mnt_listener(
-		struct tg_span s, struct tg_addr *addr, uint16_t *port);
+bool tg_mnt_listener(struct tg_span s, struct tg_addr *addr, uint16_t *port);
 
 #endif

@@ -74,8 +74,7 @@ static void check_log_levels(const struct tg_mnt_daemon *daemon,
 {
 	if(conf->allow & TG_MNT_ALLOW_DEBUG)
 		return;
-	for(const struct tg_mnt_option *o = daemon->first; o != NULL;
-			o = o->next) {
+	for(const struct tg_mnt_option *o = daemon->first; o != NULL; o = o->next) {
 		uint64_t level;
 
 		if(!tg_span_starts(o->name, TG_SPAN("log-level"))

@@ -13,7 +13,7 @@
 
 #define TG_MNT_NG_MAX 16
 
-struct tg_mnt_ng { /* an ng listener over UDP */
+struct tg_mnt_ng {       /* an ng listener over UDP */
 	struct tg_addr addr; /* family 0: every address */
 	uint16_t port;
 };

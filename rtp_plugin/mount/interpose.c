@@ -114,8 +114,8 @@ static void gather(
 	}
 }
 
-static void scatter(const struct iovec *iov, size_t n, const char *from,
-		size_t octets)
+static void scatter(
+		const struct iovec *iov, size_t n, const char *from, size_t octets)
 {
 	for(size_t i = 0; i < n && octets != 0; i++) {
 		size_t part = iov[i].iov_len < octets ? iov[i].iov_len : octets;
@@ -270,8 +270,7 @@ static bool media_in(
 	uint8_t *packet = one ? msg->msg_iov[0].iov_base : scratch;
 	struct tg_key_path from;
 
-	if((msg->msg_flags & MSG_TRUNC)
-			|| (!one && *octets > sizeof(scratch))) {
+	if((msg->msg_flags & MSG_TRUNC) || (!one && *octets > sizeof(scratch))) {
 		tg_ses_packet_lost(s, 0, TG_SES_DROP_SIZE);
 		return false;
 	}
@@ -448,8 +447,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 EXPORT ssize_t sendto(int fd, const void *buf, size_t octets, int flags,
 		const struct sockaddr *to, socklen_t to_len)
 {
-	struct iovec iov = {
-			.iov_base = (void *)(uintptr_t)buf, .iov_len = octets};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = octets};
 	struct msghdr msg = {.msg_name = (void *)(uintptr_t)to,
 			.msg_namelen = to_len,
 			.msg_iov = &iov,
@@ -493,7 +491,13 @@ static bool bound(int fd, const struct sockaddr *sa)
 		return true;
 	if(exchange.host != NULL && exchange.cookie.ptr != NULL)
 		return tg_ngx_bound(&exchange, fd, &addr, port);
-	return listens_ng(port) ? add_ng(fd) : true;
+	if(listens_ng(port))
+		return add_ng(fd);
+	/* a call that Redis brings back: nobody says whether it was secured */
+	if(tg_mnt->hold_unknown && port >= tg_mnt->port_min
+			&& port <= tg_mnt->port_max)
+		return tg_ses_socket_bound(fd, &addr, port, NULL, 0, TG_SES_HELD);
+	return true;
 }
 
 EXPORT int bind(int fd, const struct sockaddr *sa, socklen_t len)
@@ -523,8 +527,7 @@ EXPORT int close(int fd)
 	return tg_mnt_real()->close(fd);
 }
 
-EXPORT int epoll_wait(
-		int fd, struct epoll_event *events, int n, int timeout_ms)
+EXPORT int epoll_wait(int fd, struct epoll_event *events, int n, int timeout_ms)
 {
 	if(tg_mnt != NULL)
 		tg_mnt_late();

@@ -27,10 +27,10 @@ static void *find(const char *name)
 }
 
 /* POSIX lets a void pointer of dlsym be a function; ISO C needs the detour */
-#define RESOLVE(name)                                  \
-	do {                                               \
-		void *p_ = find(#name);                        \
-		memcpy(&real.name, &p_, sizeof(real.name));    \
+#define RESOLVE(name)                               \
+	do {                                            \
+		void *p_ = find(#name);                     \
+		memcpy(&real.name, &p_, sizeof(real.name)); \
 	} while(0)
 
 static void resolve(void)

@@ -19,11 +19,10 @@ struct tg_mnt_real {
 	ssize_t (*recvfrom)(
 			int, void *, size_t, int, struct sockaddr *, socklen_t *);
 	ssize_t (*recv)(int, void *, size_t, int);
-	int (*recvmmsg)(
-			int, struct mmsghdr *, unsigned, int, struct timespec *);
+	int (*recvmmsg)(int, struct mmsghdr *, unsigned, int, struct timespec *);
 	ssize_t (*sendmsg)(int, const struct msghdr *, int);
-	ssize_t (*sendto)(int, const void *, size_t, int, const struct sockaddr *,
-			socklen_t);
+	ssize_t (*sendto)(
+			int, const void *, size_t, int, const struct sockaddr *, socklen_t);
 	ssize_t (*send)(int, const void *, size_t, int);
 	int (*sendmmsg)(int, struct mmsghdr *, unsigned, int);
 	int (*epoll_wait)(int, struct epoll_event *, int, int);

@@ -18,6 +18,7 @@
 
 #include "mount/mount.h"
 #include "mount/real.h"
+#include "mount/trust.h"
 #include "session/packet.h"
 #include "stats/status.h"
 
@@ -291,8 +292,8 @@ static void open_status(void)
 	mount.status_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	mask = umask(0117);
 	if(mount.status_fd < 0
-			|| tg_mnt_real()->bind(mount.status_fd, (struct sockaddr *)&sa,
-					   sizeof(sa))
+			|| tg_mnt_real()->bind(
+					   mount.status_fd, (struct sockaddr *)&sa, sizeof(sa))
 					   != 0
 			|| listen(mount.status_fd, 8) != 0)
 		refuse("status_socket cannot be opened");
@@ -323,6 +324,23 @@ static unsigned long long strangers(void)
 	return atomic_load(&mount.ng_strangers);
 }
 
+static uint16_t port_of(const char *name, uint16_t otherwise)
+{
+	const struct tg_mnt_option *o = tg_mnt_daemon_last(&mount.daemon, name);
+	uint64_t v;
+
+	return o != NULL && tg_span_u64(o->value, UINT16_MAX, &v) ? (uint16_t)v
+															  : otherwise;
+}
+
+static void read_ports(void)
+{
+	mount.port_min = port_of("port-min", 30000);
+	mount.port_max = port_of("port-max", 40000);
+	mount.hold_unknown = tg_mnt_daemon_get(&mount.daemon, "redis") != NULL
+						 || tg_mnt_daemon_get(&mount.daemon, "redis-write");
+}
+
 __attribute__((constructor)) static void mount_plugin(void)
 {
 	struct tg_diags d;
@@ -347,6 +365,7 @@ __attribute__((constructor)) static void mount_plugin(void)
 	tg_diags_deinit(&d);
 	read_version();
 	read_secret();
+	read_ports();
 	mount.log_stderr = tg_mnt_daemon_on(&mount.daemon, "log-stderr");
 	mount.host.floor_required = mount.conf.floor_required;
 	mount.host.floor_window = mount.conf.floor_window;
@@ -377,8 +396,8 @@ static void send_datagram(void *user, enum tg_key_component component,
 	struct sockaddr_in6 sa6 = {.sin6_family = AF_INET6};
 	struct sockaddr_in sa4 = {.sin_family = AF_INET};
 	bool v4 = to->addr.family == 4;
-	struct sockaddr *sa = v4 ? (struct sockaddr *)&sa4
-							 : (struct sockaddr *)&sa6;
+	struct sockaddr *sa =
+			v4 ? (struct sockaddr *)&sa4 : (struct sockaddr *)&sa6;
 
 	if(s == NULL || to->addr.family == 0 || to->port == 0)
 		return;
@@ -386,8 +405,7 @@ static void send_datagram(void *user, enum tg_key_component component,
 	memcpy(&sa6.sin6_addr, to->addr.octet, 16);
 	sa4.sin_port = sa6.sin6_port = htons(to->port);
 	(void)!tg_mnt_real()->sendto(atomic_load(&s->fd), octet, octets,
-			MSG_NOSIGNAL | MSG_DONTWAIT, sa,
-			v4 ? sizeof(sa4) : sizeof(sa6));
+			MSG_NOSIGNAL | MSG_DONTWAIT, sa, v4 ? sizeof(sa4) : sizeof(sa6));
 }
 
 static void load_certificate(void)
@@ -403,12 +421,25 @@ static void load_certificate(void)
 		mount.keying.cert = tg_key_cert_new_self_signed(&why);
 	if(mount.keying.cert == NULL)
 		refuse(why);
-	if(RAND_bytes(mount.keying.cookie_secret,
-			   sizeof(mount.keying.cookie_secret))
+	if(RAND_bytes(
+			   mount.keying.cookie_secret, sizeof(mount.keying.cookie_secret))
 			!= 1)
 		refuse("no random numbers");
 	mount.keying.send = send_datagram;
 	mount.host.keying = &mount.keying;
+}
+
+static void load_trust(void)
+{
+	struct tg_diags d;
+
+	if(mount.conf.trust_dir.len == 0)
+		return;
+	tg_diags_init(&d, &tg_alloc_libc);
+	if(!tg_mnt_trust_load(path_of(mount.conf.trust_dir), &d))
+		refuse_all(&d);
+	tg_diags_deinit(&d);
+	mount.host.trust = tg_mnt_trust_get;
 }
 
 static void late(void)
@@ -418,6 +449,7 @@ static void late(void)
 	if(tg_srtp_global_init(mount.conf.engine) != TG_SRTP_OK)
 		refuse("the SRTP library cannot be initialised");
 	load_certificate();
+	load_trust();
 	status_host.fd = mount.status_fd;
 	status_host.metrics = mount.conf.metrics_file.len != 0
 								  ? path_of(mount.conf.metrics_file)

@@ -11,7 +11,7 @@
 #define LIFE_SEC 60
 
 struct entry {
-	struct entry *next;		/* in its bucket */
+	struct entry *next;          /* in its bucket */
 	struct entry *older, *newer; /* by age */
 	time_t made;
 	uint8_t digest[32];
@@ -97,8 +97,7 @@ static struct entry *add(struct tg_span cookie, const uint8_t digest[32])
 }
 
 enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
-		const uint8_t digest[32], struct tg_arena *arena,
-		struct tg_span *reply)
+		const uint8_t digest[32], struct tg_arena *arena, struct tg_span *reply)
 {
 	enum tg_ngx_seen seen;
 	struct entry *e;

@@ -16,11 +16,11 @@
 #include "base/span.h"
 
 enum tg_ngx_seen {
-	TG_NGX_NEW = 0, /* an entry was made; put or drop must follow */
+	TG_NGX_NEW = 0,  /* an entry was made; put or drop must follow */
 	TG_NGX_REPEATED, /* *reply is a copy in the arena */
-	TG_NGX_RUNNING,	 /* the first one is still at work */
-	TG_NGX_CLASH,	 /* the cookie came with other content */
-	TG_NGX_FULL	 /* no memory for an entry */
+	TG_NGX_RUNNING,  /* the first one is still at work */
+	TG_NGX_CLASH,    /* the cookie came with other content */
+	TG_NGX_FULL      /* no memory for an entry */
 };
 
 enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "ng/cache.h"
+#include "ng/json.h"
 #include "ng/negotiate.h"
 
 struct tg_ngx_counters tg_ngx_counters;
@@ -100,9 +101,15 @@ static struct tg_span error_reply(struct tg_ngx *x)
 
 	if(p == NULL)
 		return tg_span_of(NULL, 0);
-	len = snprintf(p, octets,
-			"%.*s d6:result5:error12:error-reason%zu:trunkguard: %s: %se",
-			TG_SPAN_FMT(x->cookie), n, id, x->error);
+	if(x->json)
+		len = snprintf(p, octets,
+				"%.*s {\"result\":\"error\",\"error-reason\":"
+				"\"trunkguard: %s: %s\"}",
+				TG_SPAN_FMT(x->cookie), id, x->error);
+	else
+		len = snprintf(p, octets,
+				"%.*s d6:result5:error12:error-reason%zu:trunkguard: %s: %se",
+				TG_SPAN_FMT(x->cookie), n, id, x->error);
 	return tg_span_of(p, (size_t)len);
 }
 
@@ -148,8 +155,7 @@ static bool harmless(struct tg_span name)
 
 static uint64_t now_sec(const struct tg_ngx *x)
 {
-	return x->host->now_sec != NULL ? x->host->now_sec()
-									: (uint64_t)time(NULL);
+	return x->host->now_sec != NULL ? x->host->now_sec() : (uint64_t)time(NULL);
 }
 
 static bool in_floor(const struct tg_ngx_host *h, enum tg_suite suite)
@@ -192,8 +198,8 @@ static bool take_token(struct tg_ngx *x, struct tg_span token)
 {
 	const char *why = "";
 
-	switch(tg_ng_profile_decode(token, x->call_id, x->host->secret,
-			now_sec(x), &x->profile, &why)) {
+	switch(tg_ng_profile_decode(token, x->call_id, x->host->secret, now_sec(x),
+			&x->profile, &why)) {
 		case TG_NG_OK:
 			x->secured = true;
 			return apply_floor(x);
@@ -273,6 +279,51 @@ static bool set(struct tg_ngx *x, struct tg_ben *dict, const char *key,
 }
 
 /*
+ * Newer Kamailio hands the script's flags on as one string, "rtpp-flags".
+ * Takes our token out of it, and with `plain` the words that would make the
+ * daemon's own SRTP of the secured side.
+ */
+static bool take_flags(struct tg_ngx *x, struct tg_ben *dict, bool plain,
+		struct tg_span *token)
+{
+	static const char *const media[] = {"RTP/SAVP", "RTP/SAVPF", "RTP/AVP",
+			"RTP/AVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF", "SRTP", "RTP",
+			"AVP", "AVPF", "SAVP", "SAVPF"};
+	struct tg_span rest = tg_ben_get_string(dict, "rtpp-flags");
+	size_t n = 0;
+	char *text;
+
+	if(rest.len == 0)
+		return true;
+	text = tg_arena_get(&x->arena, rest.len + 1);
+	if(text == NULL)
+		return tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
+	while(rest.len != 0) {
+		struct tg_span word = tg_span_cut(&rest, ' ');
+		bool drop = word.len == 0;
+
+		if(tg_span_starts(word, TG_SPAN(TG_NG_KEY "="))) {
+			*token = tg_span_of(
+					word.ptr + sizeof(TG_NG_KEY), word.len - sizeof(TG_NG_KEY));
+			drop = true;
+		}
+		if(plain
+				&& (tg_span_starts(word, TG_SPAN("transport-protocol"))
+						|| tg_span_starts(word, TG_SPAN("OSRTP"))))
+			drop = true;
+		for(size_t i = 0; plain && i < sizeof(media) / sizeof(media[0]); i++)
+			drop = drop || tg_span_eq(word, tg_span_cstr(media[i]));
+		if(drop)
+			continue;
+		if(n != 0)
+			text[n++] = ' ';
+		memcpy(text + n, word.ptr, word.len);
+		n += word.len;
+	}
+	return set(x, dict, "rtpp-flags", tg_span_of(text, n));
+}
+
+/*
  * Toward a secured side the daemon must make a plain description, whatever
  * the script asked for; toward the other side the script's wish stands.
  */
@@ -280,11 +331,14 @@ static bool force_plain(
 		struct tg_ngx *x, struct tg_ben *dict, struct tg_span sdp)
 {
 	struct tg_span wanted = tg_ben_get_string(dict, "transport-protocol");
+	struct tg_span none = {NULL, 0};
 	bool feedback;
 
 	if(x->out == NULL)
 		return true;
 	tg_ben_remove(dict, "OSRTP");
+	if(!take_flags(x, dict, true, &none))
+		return false;
 	if(x->command == TG_NGX_ANSWERED) {
 		struct tg_ses_stream *st = tg_ses_stream_get(x->out, 0, false);
 
@@ -301,8 +355,7 @@ static bool force_plain(
 			feedback ? TG_SPAN("RTP/AVPF") : TG_SPAN("RTP/AVP"));
 }
 
-static struct tg_span with_cookie(
-		struct tg_ngx *x, const struct tg_ben *dict)
+static struct tg_span with_cookie(struct tg_ngx *x, const struct tg_ben *dict)
 {
 	struct tg_span body = tg_ben_encode(dict, &x->arena);
 	size_t n = x->cookie.len + 1 + body.len;
@@ -348,6 +401,18 @@ static bool open_call(struct tg_ngx *x)
 	return true;
 }
 
+/* Our token inside the string of flags? */
+static bool has_flags(const struct tg_ben *dict)
+{
+	struct tg_span flags = tg_ben_get_string(dict, "rtpp-flags");
+
+	while(flags.len != 0) {
+		if(tg_span_starts(tg_span_cut(&flags, ' '), TG_SPAN(TG_NG_KEY "=")))
+			return true;
+	}
+	return false;
+}
+
 static bool judge_request(
 		struct tg_ngx *x, struct tg_ben *dict, struct tg_span name)
 {
@@ -355,6 +420,13 @@ static bool judge_request(
 	bool has_token = tg_ben_get(dict, TG_NG_KEY) != NULL;
 
 	tg_ben_remove(dict, TG_NG_KEY);
+	if(has_flags(dict)) {
+		if(has_token)
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN, "two profiles");
+		has_token = true;
+		if(!take_flags(x, dict, false, &token))
+			return false;
+	}
 	if(has_token && x->command == TG_NGX_PING) {
 		x->query = tg_span_eq(token, TG_SPAN("v1/query"));
 		return x->query
@@ -375,19 +447,24 @@ static bool judge_request(
 				   "not allowed for a call with a secured leg");
 }
 
-/*
- * The daemons' reader also knows JSON. Our key in it is refused; and so is
- * everything while any call has a secured leg, as the call-id it is about is
- * not looked for here.
- */
+/* The daemon also reads JSON: only for calls without a secured leg */
 static bool judge_json(struct tg_ngx *x, struct tg_span body)
 {
-	if(tg_ses_calls_count() == 0
-			&& memmem(body.ptr, body.len, TG_NG_KEY, sizeof(TG_NG_KEY) - 1)
-					   == NULL)
-		return true;
-	return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
-			"JSON cannot be judged; use bencode");
+	struct tg_ngx_json json;
+
+	if(!tg_ngx_json_read(body, &x->arena, &json))
+		return tg_ngx_refuse(
+				x, TG_REASON_INTERNAL, "the request cannot be read");
+	if(json.has_token)
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
+				"a profile in JSON is not taken; use bencode");
+	x->call_id = json.call_id;
+	x->command = command_of(json.command);
+	x->hash = tg_ses_hash(x->call_id);
+	x->call = tg_ses_call_get(x->call_id, false);
+	return x->call == NULL || harmless(json.command)
+		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				   "JSON for a call with a secured leg");
 }
 
 static bool split_cookie(
@@ -428,8 +505,7 @@ static enum tg_ngx_action repeated(
 }
 
 /* A refusal is remembered like a reply: the repetition gets the same one */
-static enum tg_ngx_action refuse_request(
-		struct tg_ngx *x, struct tg_span *out)
+static enum tg_ngx_action refuse_request(struct tg_ngx *x, struct tg_span *out)
 {
 	if(x->cached) {
 		tg_ngx_cache_put(x->cookie, x->digest, error_reply(x));
@@ -455,7 +531,8 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 	x->branch = kept(x, tg_ben_get_string(dict, "via-branch"));
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
-	if(x->call == NULL && tg_ben_get(dict, TG_NG_KEY) == NULL)
+	if(x->call == NULL && tg_ben_get(dict, TG_NG_KEY) == NULL
+			&& !has_flags(dict))
 		return TG_NGX_PASS;
 	SHA256((const uint8_t *)body.ptr, body.len, x->digest);
 	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
@@ -483,6 +560,7 @@ enum tg_ngx_action tg_ngx_request(
 	if(!split_cookie(x, datagram, &body))
 		return TG_NGX_PASS; /* the daemon ignores it as well */
 	if(body.len != 0 && body.ptr[0] == '{') {
+		x->json = true;
 		if(!judge_json(x, body))
 			return refuse_datagram(x, out);
 		return TG_NGX_PASS;
@@ -502,7 +580,8 @@ enum tg_ngx_action tg_ngx_request(
 bool tg_ngx_bound(
 		struct tg_ngx *x, int fd, const struct tg_addr *addr, uint16_t port)
 {
-	return tg_ses_socket_bound(fd, addr, port, x->call, x->hash);
+	return tg_ses_socket_bound(fd, addr, port, x->call, x->hash,
+			x->call != NULL ? TG_SES_HELD : TG_SES_PLAIN);
 }
 
 /* ---- the reply ---------------------------------------------------------- */

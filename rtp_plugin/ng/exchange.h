@@ -38,7 +38,7 @@ struct tg_ngx_host {
 	bool floor_required;   /* tokens of level "supported" are refused */
 	uint16_t floor_window; /* smallest replay window; a smaller one is raised */
 	enum tg_suite floor_suite[TG_SUITES_MAX]; /* admitted; NONE first: all */
-	const struct tg_key_host *keying; /* NULL: no DTLS */
+	const struct tg_key_host *keying;         /* NULL: no DTLS */
 	/* The trust store of a peer for CA-checked DTLS; NULL: there is none */
 	const struct tg_x509_store *(*trust)(void *ctx, struct tg_span peer);
 	void *ctx;
@@ -52,8 +52,8 @@ struct tg_ngx_host {
 
 enum tg_ngx_action {
 	TG_NGX_PASS = 0, /* hand on the octets that came */
-	TG_NGX_REPLACE,	 /* hand on *out instead */
-	TG_NGX_ANSWER	 /* send *out back to the sender; the daemon sees nothing */
+	TG_NGX_REPLACE,  /* hand on *out instead */
+	TG_NGX_ANSWER    /* send *out back to the sender; the daemon sees nothing */
 };
 
 enum tg_ngx_command {
@@ -69,6 +69,7 @@ struct tg_ngx {
 	bool active;  /* between request and reply */
 	bool secured; /* the request carried a valid token */
 	bool query;   /* presence is asked for */
+	bool json;    /* the request's notation, hence the error's */
 	enum tg_ngx_command command;
 	struct tg_arena arena; /* wiped when it is freed */
 	struct tg_span cookie;
@@ -78,14 +79,14 @@ struct tg_ngx {
 	struct tg_span branch;
 	struct tg_ng_profile profile;
 	struct tg_ses_call *call; /* counted; NULL: no secured call */
-	struct tg_ses_leg *in;	  /* side that the request's SDP comes from */
-	struct tg_ses_leg *out;	  /* side that the reply's SDP goes to */
-	uint64_t hash;		  /* of the call-id */
-	uint8_t digest[32];	  /* of the request: for the cache */
-	uint64_t bound_before; /* order of the last socket before the exchange */
-	bool cached;		  /* the cache waits for our reply */
-	bool forked;		  /* a second far end answers the same offer */
-	const char *error;	  /* static; of the refusal in the making */
+	struct tg_ses_leg *in;    /* side that the request's SDP comes from */
+	struct tg_ses_leg *out;   /* side that the reply's SDP goes to */
+	uint64_t hash;            /* of the call-id */
+	uint8_t digest[32];       /* of the request: for the cache */
+	uint64_t bound_before;    /* order of the last socket before the exchange */
+	bool cached;              /* the cache waits for our reply */
+	bool forked;              /* a second far end answers the same offer */
+	const char *error;        /* static; of the refusal in the making */
 	enum tg_reason reason;
 };
 
@@ -109,12 +110,12 @@ bool tg_ngx_bound(
 
 /* For status and metrics */
 struct tg_ngx_counters {
-	atomic_uint_fast64_t requests;	  /* seen */
-	atomic_uint_fast64_t secured;	  /* with a valid token */
-	atomic_uint_fast64_t refused;	  /* answered by us with an error */
+	atomic_uint_fast64_t requests;    /* seen */
+	atomic_uint_fast64_t secured;     /* with a valid token */
+	atomic_uint_fast64_t refused;     /* answered by us with an error */
 	atomic_uint_fast64_t unauthentic; /* of these: bad MAC or expired */
-	atomic_uint_fast64_t repeated;	  /* answered from the cache */
-	atomic_uint_fast64_t clear;	  /* m= lines of supported legs in clear */
+	atomic_uint_fast64_t repeated;    /* answered from the cache */
+	atomic_uint_fast64_t clear;       /* m= lines of supported legs in clear */
 };
 extern struct tg_ngx_counters tg_ngx_counters;
 

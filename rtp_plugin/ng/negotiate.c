@@ -34,8 +34,7 @@ static bool no_memory(struct tg_ngx *x)
 
 static bool is_proof_line(const struct tg_sdp_line *line)
 {
-	return tg_span_starts(
-			line->text, TG_SPAN("a=" TG_NG_PROOF_ATTRIBUTE ":"));
+	return tg_span_starts(line->text, TG_SPAN("a=" TG_NG_PROOF_ATTRIBUTE ":"));
 }
 
 /* Keys, and proofs that are not ours, never pass through the daemon */
@@ -127,8 +126,7 @@ static bool key_error(struct tg_ngx *x, enum tg_key_rc rc)
 }
 
 /* The far end's transport address; true when it differs from before */
-static bool remote_path(
-		const struct tg_sdp_media *m, struct tg_ses_stream *st)
+static bool remote_path(const struct tg_sdp_media *m, struct tg_ses_stream *st)
 {
 	struct tg_key_path path = {.port = m->port};
 	bool moved;
@@ -165,8 +163,8 @@ static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
 	return true;
 }
 
-static bool take_offer(
-		struct tg_ngx *x, struct tg_ses_stream *st, const struct tg_sdp_media *m)
+static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_sdp_media *m)
 {
 	const struct tg_ng_profile *p = &st->leg->profile;
 	enum tg_key_rc rc, first = TG_KEY_NONE;
@@ -192,10 +190,9 @@ static bool take_offer(
 	if(kx == TG_KX_NONE) {
 		if(may_fall_to_clear(st, m))
 			return fall_to_clear(x, st);
-		return first == TG_KEY_NONE
-					   ? tg_ngx_refuse(x, TG_REASON_MEDIA_CLEAR,
-							   "a media line offers no keys")
-					   : key_error(x, first);
+		return first == TG_KEY_NONE ? tg_ngx_refuse(
+					   x, TG_REASON_MEDIA_CLEAR, "a media line offers no keys")
+									: key_error(x, first);
 	}
 	st->clear = false;
 	if((st->key == NULL || tg_key_kx(st->key) != kx) && !key_new(x, st, kx))
@@ -334,8 +331,7 @@ bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 			return false;
 		if(m->kind != TG_SDP_PROTO_OTHER
 				&& !tg_sdp_edit_replace(edit, m->proto,
-						m->feedback ? TG_SPAN("RTP/AVPF")
-									: TG_SPAN("RTP/AVP")))
+						m->feedback ? TG_SPAN("RTP/AVPF") : TG_SPAN("RTP/AVP")))
 			return no_memory(x);
 	}
 	*out = tg_sdp_edit_apply(edit);
@@ -372,8 +368,7 @@ static bool candidate(const struct tg_sdp_line *line, struct tg_addr *addr,
 		return false;
 	for(int i = 0; i < 6; i++)
 		field[i] = tg_span_cut(&rest, ' ');
-	if(!tg_addr_parse(field[4], addr)
-			|| !tg_span_u64(field[5], UINT16_MAX, &v))
+	if(!tg_addr_parse(field[4], addr) || !tg_span_u64(field[5], UINT16_MAX, &v))
 		return false;
 	*port = (uint16_t)v;
 	*component = tg_span_eq(field[1], TG_SPAN("2")) ? TG_KEY_RTCP : TG_KEY_RTP;
@@ -395,7 +390,7 @@ static bool attach(struct tg_ngx *x, struct tg_ses_stream *st,
 
 	if(s == NULL)
 		return must ? tg_ngx_refuse(x, TG_REASON_INTERNAL,
-							  "a secured port that belongs to no one socket")
+					   "a secured port that belongs to no one socket")
 					: true;
 	if(!tg_ses_stream_attach(st, s, component))
 		return tg_ngx_refuse(x, TG_REASON_INTERNAL,
@@ -460,8 +455,7 @@ bool tg_ngx_plain_out(
 	for(size_t i = 0; i < sdp.n_lines; i++) {
 		if(candidate(&sdp.line[i], &addr, &port, &component))
 			pass_plain(x, &addr, port);
-		if(is_proof_line(&sdp.line[i])
-				&& !tg_sdp_edit_drop(edit, (uint32_t)i))
+		if(is_proof_line(&sdp.line[i]) && !tg_sdp_edit_drop(edit, (uint32_t)i))
 			return no_memory(x);
 	}
 	for(size_t i = 0; i < sdp.n_media; i++) {
@@ -499,8 +493,8 @@ bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg)
 
 /* ---- a description that goes out ---------------------------------------- */
 
-static struct tg_span protocol(
-		const struct tg_ses_stream *st, const struct tg_sdp_media *m, bool offer)
+static struct tg_span protocol(const struct tg_ses_stream *st,
+		const struct tg_sdp_media *m, bool offer)
 {
 	const struct tg_ng_profile *p = &st->leg->profile;
 	bool dtls = st->key != NULL && tg_key_kx(st->key) == TG_KX_DTLS;
@@ -528,8 +522,7 @@ static bool make_lines(struct tg_ngx *x, struct tg_ses_stream *st, bool offer,
 
 	lines->n = 0;
 	if(offer) {
-		if(st->key == NULL
-				&& !key_new(x, st, st->leg->profile.key_exchange[0]))
+		if(st->key == NULL && !key_new(x, st, st->leg->profile.key_exchange[0]))
 			return false;
 		st->clear = false;
 		rc = tg_key_offer(st->key, st->moved, lines);
@@ -553,8 +546,8 @@ static bool add_lines(struct tg_ngx *x, struct tg_sdp_edit *edit,
 	uint32_t last = m->first_line + m->n_lines - 1;
 
 	for(size_t i = 0; i < lines->n; i++) {
-		struct tg_span line = tg_arena_dup(&x->arena,
-				tg_span_of(lines->line[i].text, lines->line[i].len));
+		struct tg_span line = tg_arena_dup(
+				&x->arena, tg_span_of(lines->line[i].text, lines->line[i].len));
 
 		if(line.ptr == NULL || !tg_sdp_edit_add_after(edit, last, line))
 			return no_memory(x);
@@ -579,12 +572,14 @@ static bool media_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	if(!applies(m)) {
 		/* a rejected line keeps the protocol of the offer */
 		return st == NULL || st->proto[0] == '\0' || offer
-				|| tg_sdp_edit_replace(
-						edit, m->proto, tg_span_cstr(st->proto));
+			   || tg_sdp_edit_replace(edit, m->proto, tg_span_cstr(st->proto));
 	}
 	if(st == NULL)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"more media lines than the leg has or may have");
+	if(m->kind != TG_SDP_PROTO_AVP)
+		return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+				"the daemon would secure the leg as well");
 	if(!attach_all(x, st, sdp, m))
 		return false;
 	pthread_mutex_lock(&st->lock);

@@ -50,9 +50,8 @@ void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why)
 }
 
 /* RTP and RTCP share contexts unless RTCP has an association of its own */
-static struct tg_srtp *context(
-		struct tg_srtp *const ctx[2], const struct tg_ses_stream *st,
-		int component)
+static struct tg_srtp *context(struct tg_srtp *const ctx[2],
+		const struct tg_ses_stream *st, int component)
 {
 	return ctx[st->separate && component == TG_KEY_RTCP ? 1 : 0];
 }

@@ -16,8 +16,8 @@
 
 enum tg_ses_verdict {
 	TG_SES_DROP = 0, /* nothing may go on */
-	TG_SES_PASS,	 /* the octets in the buffer, of the new length */
-	TG_SES_AS_IS	 /* the packet as it came: not ours */
+	TG_SES_PASS,     /* the octets in the buffer, of the new length */
+	TG_SES_AS_IS     /* the packet as it came: not ours */
 };
 
 /* Received from `from`, in place; *octets shrinks */
@@ -28,8 +28,8 @@ enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
  * To be sent. packet is a copy that may be changed; capacity: of its buffer,
  * *octets + TG_SRTP_TRAILER_OCTETS_MAX at least.
  */
-enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s,
-		uint8_t *packet, size_t *octets, size_t capacity);
+enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
+		size_t *octets, size_t capacity);
 
 /* A packet that could not even be looked at; dir 0 received, 1 sent */
 void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why);

@@ -31,8 +31,7 @@ uint64_t tg_ses_hash(struct tg_span call_id)
 	uint64_t v;
 
 	memcpy(text, hash_key, sizeof(hash_key));
-	SHA256((const uint8_t *)call_id.ptr, call_id.len,
-			text + sizeof(hash_key));
+	SHA256((const uint8_t *)call_id.ptr, call_id.len, text + sizeof(hash_key));
 	SHA256(text, sizeof(text), digest);
 	memcpy(&v, digest, sizeof(v));
 	return v != 0 ? v : 1;
@@ -184,15 +183,13 @@ void tg_ses_call_done(struct tg_ses_call *c)
 	tg_ses_call_end_if_idle(c);
 }
 
-void tg_ses_calls_each(
-		bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx)
+void tg_ses_calls_each(bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx)
 {
 	bool more = true;
 
 	pthread_mutex_lock(&table_lock);
 	for(size_t i = 0; i < BUCKETS && more; i++) {
-		for(struct tg_ses_call *c = bucket[i]; c != NULL && more;
-				c = c->next) {
+		for(struct tg_ses_call *c = bucket[i]; c != NULL && more; c = c->next) {
 			pthread_mutex_lock(&c->lock);
 			more = fn(ctx, c);
 			pthread_mutex_unlock(&c->lock);
@@ -225,8 +222,7 @@ struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
 		}
 	}
 	for(leg = c->leg; leg != NULL && unanswered; leg = leg->next) {
-		if(leg->tag[0] == '\0'
-				&& tg_span_eq(branch, tg_span_cstr(leg->branch)))
+		if(leg->tag[0] == '\0' && tg_span_eq(branch, tg_span_cstr(leg->branch)))
 			break;
 	}
 	return unanswered ? leg : NULL;
@@ -251,8 +247,8 @@ bool tg_ses_leg_set_profile(
 		struct tg_ses_leg *leg, const struct tg_ng_profile *profile)
 {
 	if(!copy_name(leg->peer, sizeof(leg->peer), profile->peer)
-			|| !copy_name(leg->identity, sizeof(leg->identity),
-					profile->identity))
+			|| !copy_name(
+					leg->identity, sizeof(leg->identity), profile->identity))
 		return false;
 	leg->profile = *profile;
 	leg->profile.peer = tg_span_cstr(leg->peer);

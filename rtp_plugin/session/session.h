@@ -40,8 +40,8 @@
 
 enum tg_ses_mode {
 	TG_SES_HELD = 0, /* everything is dropped, both ways */
-	TG_SES_PLAIN,	 /* not secured by us */
-	TG_SES_SECURED	 /* STUN and what the stream's keys let through */
+	TG_SES_PLAIN,    /* not secured by us */
+	TG_SES_SECURED   /* STUN and what the stream's keys let through */
 };
 
 struct tg_ses_call;
@@ -51,14 +51,14 @@ struct tg_ses_stream;
 struct tg_ses_socket {
 	atomic_uint refs; /* 0: on the free list */
 	atomic_int fd;
-	atomic_int mode; /* enum tg_ses_mode */
+	atomic_int mode;                        /* enum tg_ses_mode */
 	_Atomic(struct tg_ses_stream *) stream; /* while SECURED */
-	atomic_int component;			/* enum tg_key_component */
+	atomic_int component;                   /* enum tg_key_component */
 	struct tg_addr addr; /* bound to; the wildcard is all zero octets */
 	uint16_t port;
-	uint64_t order;		 /* sockets bound later have more */
-	uint64_t call_hash;	   /* of the call-id it was bound for; 0 none */
-	struct tg_ses_call *call;  /* counted; NULL for sockets of plain calls */
+	uint64_t order;             /* sockets bound later have more */
+	uint64_t call_hash;         /* of the call-id it was bound for; 0 none */
+	struct tg_ses_call *call;   /* counted; NULL for sockets of plain calls */
 	struct tg_ses_socket *next; /* in its call, or on the free list */
 };
 
@@ -70,12 +70,13 @@ struct tg_ses_socket *tg_ses_socket_get(int fd);
 void tg_ses_socket_put(struct tg_ses_socket *s);
 
 /*
- * The daemon has bound fd. call NULL: a plain call, the socket passes
- * everything but is remembered, so that a later offer may secure it. False:
- * out of memory or fd beyond the table; the bind must then fail.
+ * The daemon has bound fd. With a call it is HELD. call NULL: PLAIN is a
+ * socket of a plain call, which passes everything but is remembered, so that
+ * a later offer may secure it; HELD is one of no known call. False: out of
+ * memory or fd beyond the table; the bind must then fail.
  */
 bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
-		struct tg_ses_call *call, uint64_t call_hash);
+		struct tg_ses_call *call, uint64_t call_hash, enum tg_ses_mode mode);
 /* Before the real close: the next socket with this number is another one */
 void tg_ses_socket_closed(int fd);
 
@@ -95,21 +96,21 @@ struct tg_ses_stream {
 	pthread_mutex_t lock;
 	struct tg_ses_leg *leg;
 	unsigned index; /* of the m= line */
-	bool clear;	/* a supported leg that fell to clear: mode PLAIN */
-	bool mux;	/* RTP and RTCP on one port, as far as is known */
+	bool clear;     /* a supported leg that fell to clear: mode PLAIN */
+	bool mux;       /* RTP and RTCP on one port, as far as is known */
 	struct tg_key *key;
 	struct tg_srtp *rx[TG_KEY_COMPONENTS]; /* [RTCP] only when it has keys */
 	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
 	uint32_t generation; /* of the key material in rx and tx */
-	bool separate;	     /* RTCP has contexts of its own */
+	bool separate;       /* RTCP has contexts of its own */
 	/* the latest ones, to send from; others may be attached as well (ICE).
 	 * Borrowed from the call */
 	struct tg_ses_socket *socket[TG_KEY_COMPONENTS];
 	struct tg_key_path local;  /* as our last description said */
 	struct tg_key_path remote; /* as the far end's last description said */
-	bool moved; /* local or remote changed since local keys were made */
+	bool moved;     /* local or remote changed since local keys were made */
 	char proto[32]; /* of the far end's last offer: the answer repeats it */
-	enum tg_reason failed; /* DTLS: why */
+	enum tg_reason failed;               /* DTLS: why */
 	uint64_t drop[2][TG_SES_DROP_COUNT]; /* [rx, tx] */
 	uint64_t stun[2];
 	uint64_t dtls;
@@ -125,7 +126,7 @@ struct tg_ses_stream {
 struct tg_ses_leg {
 	struct tg_ses_call *call;
 	struct tg_ses_leg *next;
-	char tag[TG_SES_TAG_OCTETS_MAX + 1];	/* "": not answered yet */
+	char tag[TG_SES_TAG_OCTETS_MAX + 1];    /* "": not answered yet */
 	char branch[TG_SES_TAG_OCTETS_MAX + 1]; /* via-branch; "" none */
 	char peer[TG_SES_PEER_OCTETS_MAX + 1];
 	char identity[256];
@@ -136,7 +137,7 @@ struct tg_ses_leg {
 struct tg_ses_call {
 	atomic_uint refs;
 	pthread_mutex_t lock;
-	bool dead; /* deleted: keys are gone, sockets stay held */
+	bool dead;     /* deleted: keys are gone, sockets stay held */
 	unsigned busy; /* exchanges in flight */
 	char *call_id;
 	size_t call_id_len;
@@ -171,8 +172,7 @@ bool tg_ses_call_begin(struct tg_ses_call *c);
 void tg_ses_call_done(struct tg_ses_call *c);
 
 /* For the status: fn is called with the call locked; false stops */
-void tg_ses_calls_each(
-		bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx);
+void tg_ses_calls_each(bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx);
 size_t tg_ses_calls_count(void);
 
 /* With the call locked. By tag; else, when `unanswered`, the leg of this
@@ -196,8 +196,8 @@ struct tg_ses_stream *tg_ses_stream_get(
  * false: by port alone, and only if there is exactly one. Adopts sockets that
  * were bound while the call was plain. Call locked; borrowed from the call.
  */
-struct tg_ses_socket *tg_ses_call_socket(struct tg_ses_call *c,
-		const struct tg_addr *addr, uint16_t port);
+struct tg_ses_socket *tg_ses_call_socket(
+		struct tg_ses_call *c, const struct tg_addr *addr, uint16_t port);
 struct tg_ses_socket *tg_ses_call_socket_by_port(
 		struct tg_ses_call *c, uint16_t port);
 

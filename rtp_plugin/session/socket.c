@@ -113,12 +113,12 @@ void tg_ses_socket_put(struct tg_ses_socket *s)
 }
 
 bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
-		struct tg_ses_call *call, uint64_t call_hash)
+		struct tg_ses_call *call, uint64_t call_hash, enum tg_ses_mode mode)
 {
 	struct tg_ses_socket *s;
 
 	if(fd < 0 || (size_t)fd >= n_slots)
-		return call == NULL;
+		return mode == TG_SES_PLAIN;
 	tg_ses_socket_closed(fd); /* a close that we did not see */
 	s = take_object();
 	if(s == NULL)
@@ -132,7 +132,7 @@ bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
 	atomic_store(&s->fd, fd);
 	atomic_store(&s->stream, NULL);
 	atomic_store(&s->component, TG_KEY_RTP);
-	atomic_store(&s->mode, call != NULL ? TG_SES_HELD : TG_SES_PLAIN);
+	atomic_store(&s->mode, (int)mode);
 	if(call != NULL) {
 		tg_ses_call_ref(call);
 		s->call = call;
@@ -208,8 +208,7 @@ static struct tg_ses_socket *find(struct tg_ses_call *c,
 		if(s->port != port)
 			continue;
 		if(addr != NULL && !tg_addr_eq(&s->addr, addr)
-				&& !tg_addr_eq(&s->addr, &any4)
-				&& !tg_addr_eq(&s->addr, &any6))
+				&& !tg_addr_eq(&s->addr, &any4) && !tg_addr_eq(&s->addr, &any6))
 			continue;
 		found = s;
 		(*n)++;

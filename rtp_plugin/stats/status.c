@@ -88,11 +88,14 @@ static bool sum_call(void *ctx, struct tg_ses_call *c)
 static const char *const state_name[] = {
 		"idle", "offered", "agreed", "ready", "failed"};
 
-/* Printable ASCII without spaces and quotes; the rest as "?" */
+/* One word: printable ASCII without quotes, spaces as "_", the rest as "?" */
 static void put_name(FILE *f, const char *s)
 {
-	for(; *s != '\0'; s++)
-		fputc(*s > 0x20 && *s < 0x7f && *s != '"' ? *s : '?', f);
+	for(; *s != '\0'; s++) {
+		bool good = *s > 0x20 && *s < 0x7f && *s != '"';
+
+		fputc(good ? *s : *s == ' ' ? '_' : '?', f);
+	}
 }
 
 static void print_stream(FILE *f, struct tg_ses_stream *st)
@@ -123,6 +126,10 @@ static void print_stream(FILE *f, struct tg_ses_stream *st)
 			(unsigned long long)s.drop[1][TG_SES_DROP_KIND]);
 	if(state_of(st) == TG_KEY_FAILED)
 		fprintf(f, " reason=%s", tg_reason_get(tg_key_reason(st->key))->id);
+	if(st->key != NULL && tg_key_detail(st->key)[0] != '\0') {
+		fprintf(f, " detail=");
+		put_name(f, tg_key_detail(st->key));
+	}
 	fputc('\n', f);
 }
 
@@ -163,8 +170,8 @@ void tg_sta_write_status(FILE *f, const struct tg_sta_host *host)
 
 /* ---- metrics ------------------------------------------------------------ */
 
-static void metric(FILE *f, const char *name, const char *type,
-		const char *help)
+static void metric(
+		FILE *f, const char *name, const char *type, const char *help)
 {
 	fprintf(f, "# HELP trunkguard_rtp_%s %s\n# TYPE trunkguard_rtp_%s %s\n",
 			name, help, name, type);
@@ -177,8 +184,8 @@ static void one(FILE *f, const char *name, const char *type, const char *help,
 	fprintf(f, "trunkguard_rtp_%s %llu\n", name, (unsigned long long)value);
 }
 
-static void both(FILE *f, const char *name, const char *help,
-		const uint64_t value[2])
+static void both(
+		FILE *f, const char *name, const char *help, const uint64_t value[2])
 {
 	metric(f, name, "gauge", help);
 	for(int dir = 0; dir < 2; dir++)
@@ -192,8 +199,8 @@ static void live_calls(FILE *f, const struct sums *s)
 	one(f, "legs", "gauge", "secured legs", s->legs);
 	metric(f, "streams", "gauge", "media lines of secured legs by state");
 	for(int i = 0; i < 5; i++)
-		fprintf(f, "trunkguard_rtp_streams{state=\"%s\"} %zu\n",
-				state_name[i], s->streams[i]);
+		fprintf(f, "trunkguard_rtp_streams{state=\"%s\"} %zu\n", state_name[i],
+				s->streams[i]);
 	one(f, "streams_clear", "gauge",
 			"media lines of supported legs that run in clear", s->clear);
 	both(f, "live_rtp_packets", "RTP packets of live calls", s->packets);

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 struct tg_sta_host {
-	int fd;				 /* listening socket; -1 none */
+	int fd;              /* listening socket; -1 none */
 	const char *metrics; /* path; NULL none */
 	const char *daemon_version;
 	unsigned long long (*strangers)(void); /* ng datagrams dropped */

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DTLS-SRTP calls through a stock rtpengine with the plugin, against a stock
 rtpengine's own DTLS. See tests/support/rtpcall.py for the picture."""
+import pathlib
 import re
+import tempfile
 import time
 import unittest
 
+import pki
 from ngclient import proof
 from rtp import describe, media_of, packet, payload_of, receiver_report
 from rtpcall import PATTERN, Bench, Call, payloads
-from rtpengine import SECRET
+from rtpengine import SECRET, Rtpengine
 
 DTLS = {"kx": "dtls"}
 
@@ -190,6 +193,94 @@ class PassiveFarEnd(DtlsBench):
 
     def test_far_end_is_passive(self):
         DtlsCalls.both_callers(self, "passive")
+
+
+class Certificates(DtlsBench):
+    """Two nodes with the plugin: the edge asks for a CA and for a name"""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="media-pki-"))
+        trusted, other = (pki.Authority(f"{n} media CA")
+                          for n in ("right", "wrong"))
+        trust = folder / "trust"
+        trust.mkdir()
+        for peer in ("gw1", "gw2"):
+            (trust / f"{peer}.pem").write_text(trusted.pem)
+        (trust / "gw3.pem").write_text(other.pem)
+        mine = trusted.issue(dns=["edge.lab.test"]).write(folder, "edge")
+        theirs = trusted.issue(dns=["gw1.lab.test"]).write(folder, "far")
+        cls.edge_options = {"conf": {
+            "trust_dir": trust, "certificate": mine[0],
+            "private_key": mine[1]}}
+        cls.far_options = {"plugin": True, "conf": {
+            "certificate": theirs[0], "private_key": theirs[1]}}
+        super().setUpClass()
+
+    def open(self, name, **profile):
+        call = DtlsCall(self.edge, self.far, f"{self.id()}-{name}")
+        self.addCleanup(call.close)
+        profile = {**DTLS, "verify": "ca", **profile}
+        call.wire_offer = call.good(call.edge_ng.secured(
+            "offer", call.call_id, "to", profile, from_tag="a",
+            sdp=call.local(call.phones)))
+        call.to_telephone = call.good(call.far_ng.secured(
+            "offer", call.call_id, "from", DTLS, from_tag="a",
+            sdp=call.wire_offer))
+        call.wire_answer = call.good(call.far_ng.secured(
+            "answer", call.call_id, "from", DTLS, from_tag="a", to_tag="b",
+            sdp=call.local(call.telephones)))
+        call.to_phone = call.good(call.edge_ng.secured(
+            "answer", call.call_id, "to", profile, from_tag="a", to_tag="b",
+            sdp=call.wire_answer))
+        return call
+
+    def test_chain_and_name_fit(self):
+        call = self.open("good", peer="gw1", identity="gw1.lab.test")
+        self.ready(call)
+        self.assert_media(call)
+
+    def refused(self, why, **profile):
+        call = self.open(why, **profile)
+        port, end = str(call.trunk()[0][1]), time.monotonic() + 5
+        while time.monotonic() < end:
+            mine = [s for s in self.edge.status() if s["port"] == port][0]
+            if why in mine.get("detail", ""):
+                break
+            time.sleep(0.02)
+        self.assertIn(why, mine.get("detail", ""))
+        self.assertNotEqual("ready", mine["state"])
+        for data in payloads(b"down", 5):
+            call.phones[0].send(packet(1, data), call.plain_port()[:2])
+        self.assertEqual([], call.telephones[0].receive(1, 0.3))
+
+    def test_another_name(self):
+        self.refused("wanted:_gw2.lab.test", peer="gw2", identity="gw2.lab.test")
+
+    def test_another_ca(self):
+        self.refused("is_not_trusted", peer="gw3", identity="gw1.lab.test")
+
+    def test_peer_without_a_store(self):
+        ng = self.edge.ng()
+        self.addCleanup(ng.close)
+        reply = ng.secured("offer", "no-store", "to", {
+            **DTLS, "verify": "ca", "peer": "gw4",
+            "identity": "gw4.lab.test"}, from_tag="a", sdp=describe(
+                "127.0.0.64", [("audio", 9000, "RTP/AVP", "0", [])]))
+        self.assert_refused(reply, "media-keying")
+
+
+class NodeCertificates(unittest.TestCase):
+    def test_files_that_cannot_be_used_are_told_at_start(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="media-bad-pki-"))
+        (folder / "bad.pem").write_text("no certificate\n")
+        for conf in ({"trust_dir": folder},
+                     {"trust_dir": "/nonexistent"},
+                     {"certificate": folder / "bad.pem",
+                      "private_key": folder / "bad.pem"}):
+            with self.subTest(str(conf)):
+                code, text = Rtpengine("bad-pki", conf=conf).refusal()
+                self.assertEqual(78, code, text)
 
 
 if __name__ == "__main__":

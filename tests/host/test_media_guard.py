@@ -80,6 +80,14 @@ class Refusals(unittest.TestCase):
         self.assert_refuses("redis", options=("--redis=127.0.0.1:6379/1",))
         self.assert_refuses("redis", options=("-r127.0.0.1:6379/1",))
 
+    def test_redis_may_be_allowed(self):
+        """... and then the daemon itself complains about its Redis"""
+        daemon = Rtpengine("redis-allowed", conf={"allow": "redis"}, options=(
+            "--redis=127.0.0.1:6379/1",))
+        code, text = daemon.refusal()
+        self.assertNotEqual(78, code)
+        self.assertNotIn("is not started", text)
+
     def test_all_reasons_at_once(self):
         self.assert_refuses("table", "debug-srtp", "listen-http", options=(
             "--table=0", "--debug-srtp", "--listen-http=127.0.0.1:2999"))
