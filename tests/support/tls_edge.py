@@ -6,8 +6,11 @@ A refusal counts only when the edge says so (a TLS alert, or a SIP answer) and
 a control beside it was served; what cannot be reached is neither.
 """
 
+import contextlib
 import os
+import socket
 import ssl
+import threading
 
 import kamailio
 import pki
@@ -126,3 +129,76 @@ def knock(keys, source, leaf=None, **more):
 
 def edge(name, keys, policy=POLICY, route=ROUTE, **more):
     return kamailio.edge(folder(name), keys.path, policy, route, **more)
+
+
+class Server:
+    """A next hop: a TLS server that counts the application octets it could
+    decrypt and how each handshake ended, and answers every request with 200.
+
+        with Server(keys, "gateway1", ("127.0.0.21", 5067)) as s: ...
+    """
+
+    def __init__(self, keys, leaf, address, highest=None):
+        self.connections = 0
+        self.octets = 0
+        self.requests = []
+        self.alerts = []
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(*keys.leaf(leaf))
+        self._context.load_verify_locations(keys.ca())
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        if highest:
+            self._context.maximum_version = highest
+        self._listener = socket.create_server(address)
+        self._open = []
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        # shutdown wakes the threads that wait on them
+        for s in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = self._listener.accept()
+                self.connections += 1
+                self._open.append(raw)
+                threading.Thread(target=self._talk, args=(raw,), daemon=True).start()
+
+    def _talk(self, raw):
+        raw.settimeout(20)
+        try:
+            with self._context.wrap_socket(raw, server_side=True) as tls:
+                self._open.append(tls)
+                self._serve(tls)
+        except ssl.SSLError as e:
+            self.alerts.append(e.reason or str(e))
+        except OSError as e:
+            self.alerts.append(f"no alert: {e}")
+
+    def _serve(self, tls):
+        buffer = b""
+        while more := tls.recv(65536):
+            self.octets += len(more)
+            buffer += more
+            while b"\r\n\r\n" in buffer:
+                head, end, buffer = buffer.partition(b"\r\n\r\n")
+                request = sip.Message(head + end)
+                self.requests.append(request)
+                if request.method and request.method != "ACK":
+                    tls.sendall(answer(request))
+
+
+def answer(request, status="200 OK", tag="server"):
+    lines = [f"SIP/2.0 {status}", *(f"Via: {v}" for v in request.all("via")),
+             *(f"Record-Route: {v}" for v in request.all("record-route")),
+             f"From: {request.get('from')}", f"To: {request.get('to')};tag={tag}",
+             f"Call-ID: {request.get('call-id')}", f"CSeq: {request.get('cseq')}",
+             "Content-Length: 0"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
