@@ -79,7 +79,7 @@ class Edge:
         if secured:
             ours = (f'loadmodule "{build}/modules/tls_policy.so"\n'
                     f'modparam("tls_policy", "policy", "{folder}/policy.cfg")')
-        config = os.path.join(folder, f"{name}.cfg")
+        config = os.path.join(folder, f"kamailio-{name}.cfg")
         with open(config, "w", encoding="ascii") as f:
             f.write(KAMAILIO.format(host=HOST, port=port, ours=ours,
                                     tls_cfg=f"{folder}/tls.cfg"))
