@@ -32,10 +32,11 @@ static bool check_limits(X509 *leaf, STACK_OF(X509) *untrusted,
 	int depth_max = ask->max_depth ? ask->max_depth : DEPTH_MAX;
 	size_t octets_max =
 			ask->max_chain_octets ? ask->max_chain_octets : CHAIN_OCTETS_MAX;
+	int n = untrusted ? sk_X509_num(untrusted) : 0; /* it says -1 of NULL */
 	size_t octets = 0;
 	int others = 0;
 
-	for(int i = -1; i < sk_X509_num(untrusted); i++) {
+	for(int i = -1; i < n; i++) {
 		X509 *cert = i < 0 ? leaf : sk_X509_value(untrusted, i);
 		int len;
 

@@ -1,0 +1,289 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Revocation: RFC 5280 sections 5 and 6.3, and the three ways to ask for it.
+ */
+#include "x509/testpki.h"
+
+static const struct tg_span gw1[] = {TG_SPAN_INIT("gw1.lab.test")};
+static struct pki_ca root, mid;
+static X509 *direct, *below; /* issued by root, by mid */
+static STACK_OF(X509) *chain;
+static struct tg_x509_store *store;
+static struct tg_x509_ask ask;
+static struct tg_x509_answer answer;
+
+static int setup(void **state)
+{
+	(void)state;
+	root = pki_root("Root");
+	mid = pki_ca_make(&root, "Mid", (struct pki_spec){0});
+	direct = pki_named(&root, "gw1.lab.test");
+	below = pki_named(&mid, "gw1.lab.test");
+	chain = pki_stack(PKI_CERTS(mid.cert));
+	ask = (struct tg_x509_ask){.identity = gw1,
+			.n_identity = 1,
+			.peer_is_client = true,
+			.at = PKI_NOW};
+	return 0;
+}
+
+static enum tg_reason verify(X509 *leaf)
+{
+	tg_x509_verify(store, leaf, chain, &ask, &answer);
+	assert_int_equal(ERR_peek_error(), 0);
+	return answer.reason;
+}
+
+static void use(X509_CRL *const *crls)
+{
+	store = pki_store(PKI_CERTS(root.cert), crls);
+}
+
+#define assert_accepted(leaf)                                                \
+	do {                                                                     \
+		enum tg_reason got_ = verify(leaf);                                  \
+		if(got_)                                                             \
+			print_error("%s: %s\n", tg_reason_get(got_)->id, answer.detail); \
+		assert_int_equal(got_, TG_REASON_NONE);                              \
+	} while(0)
+
+#define assert_refused(leaf, why, text)                                      \
+	do {                                                                     \
+		enum tg_reason got_ = verify(leaf);                                  \
+		if(got_ != TG_REASON_##why || !strstr(answer.detail, text))          \
+			print_error("%s: %s\n", tg_reason_get(got_)->id, answer.detail); \
+		assert_int_equal(got_, TG_REASON_##why);                             \
+		assert_non_null(strstr(answer.detail, text));                        \
+	} while(0)
+
+static void without_crls_nothing_is_asked(void **state)
+{
+	(void)state;
+	use(NULL);
+	assert_accepted(direct);
+	assert_accepted(below);
+}
+
+static void a_revoked_certificate_is_refused_with_its_date(void **state)
+{
+	X509 *other = pki_named(&root, "gw1.lab.test");
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.revoked = PKI_CERTS(direct),
+										.reason = CRL_REASON_KEY_COMPROMISE})));
+	assert_refused(direct, CERT_REVOKED,
+			"revoked 2029-12-30T00:00:00Z, keyCompromise");
+	assert_int_equal(answer.openssl_error, X509_V_ERR_CERT_REVOKED);
+	assert_accepted(other);
+}
+
+static void a_revoked_intermediate_takes_its_leaves_along(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(
+			pki_crl(&root, (struct pki_crl){.revoked = PKI_CERTS(mid.cert)}),
+			pki_crl(&mid, (struct pki_crl){0})));
+	assert_refused(below, CERT_REVOKED, "CN=Mid");
+	assert_int_equal(answer.depth, 1);
+	assert_accepted(direct);
+}
+
+static void every_certificate_but_the_anchor_needs_a_crl(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){0})));
+	assert_accepted(direct);
+	assert_refused(below, CRL_MISSING, "no CRL of \"CN=Mid\"");
+	use(PKI_CRLS(pki_crl(&mid, (struct pki_crl){0})));
+	assert_refused(below, CRL_MISSING, "no CRL of \"CN=Root\"");
+	assert_refused(direct, CRL_MISSING, "CN=Root");
+	use(PKI_CRLS(pki_crl(&mid, (struct pki_crl){0}),
+			pki_crl(&root, (struct pki_crl){0})));
+	assert_accepted(below);
+}
+
+static void a_stale_crl_answers_only_within_its_grace(void **state)
+{
+	time_t end = PKI_NOW - 3600;
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.this_update = end - PKI_DAY,
+										.next_update = end})));
+	assert_refused(
+			direct, CRL_EXPIRED, "CRL of \"CN=Root\" expired 2029-12-31T23:00");
+	ask.stale_grace_sec = 3599;
+	assert_refused(direct, CRL_EXPIRED, "");
+	ask.stale_grace_sec = 3600;
+	assert_accepted(direct);
+	ask.stale_grace_sec = 0;
+	ask.at = end;
+	assert_accepted(direct);
+	ask.at = end + 1;
+	assert_refused(direct, CRL_EXPIRED, "");
+}
+
+static void a_stale_crl_still_knows_what_it_revoked(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(
+			pki_crl(&root, (struct pki_crl){.revoked = PKI_CERTS(direct),
+								   .this_update = PKI_NOW - 9 * PKI_DAY,
+								   .next_update = PKI_NOW - 8 * PKI_DAY})));
+	assert_refused(direct, CERT_REVOKED, "");
+	ask.revocation = TG_X509_REVOCATION_SOFT;
+	assert_refused(direct, CERT_REVOKED, "");
+}
+
+static void a_crl_of_tomorrow_does_not_answer_today(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(
+			pki_crl(&root, (struct pki_crl){.this_update = PKI_NOW + 60})));
+	assert_refused(direct, CRL_MISSING, "not valid yet");
+	ask.at = PKI_NOW + 61;
+	assert_accepted(direct);
+}
+
+static void soft_lets_ignorance_pass_and_off_asks_nothing(void **state)
+{
+	X509 *bad = pki_named(&root, "gw1.lab.test");
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.revoked = PKI_CERTS(bad),
+										.next_update = PKI_NOW - 1})));
+	ask.revocation = TG_X509_REVOCATION_SOFT;
+	assert_accepted(direct);
+	assert_accepted(below);
+	assert_refused(bad, CERT_REVOKED, "");
+	ask.revocation = TG_X509_REVOCATION_OFF;
+	assert_accepted(bad);
+	ask.revocation = TG_X509_REVOCATION_HARD;
+	assert_refused(direct, CRL_EXPIRED, "");
+}
+
+static void a_crl_counts_only_with_its_issuers_signature(void **state)
+{
+	struct pki_ca rogue = pki_root("Root");
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.signer = &rogue})));
+	assert_refused(direct, CRL_MISSING, "not signed by the issuer");
+	/* nor can a stranger revoke */
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.revoked = PKI_CERTS(direct),
+										.signer = &rogue}),
+			pki_crl(&root, (struct pki_crl){0})));
+	assert_accepted(direct);
+	/* the same of an intermediate, whose key is not known at load */
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){0}),
+			pki_crl(&mid, (struct pki_crl){.signer = &rogue})));
+	assert_refused(below, CRL_MISSING, "CN=Mid");
+}
+
+static void the_issuer_must_be_allowed_to_sign_crls(void **state)
+{
+	struct pki_ca mute = pki_ca_make(
+			&root, "Mute", (struct pki_spec){.usage = "keyCertSign"});
+	X509 *leaf = pki_named(&mute, "gw1.lab.test");
+
+	(void)state;
+	chain = pki_stack(PKI_CERTS(mute.cert));
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){0}),
+			pki_crl(&mute, (struct pki_crl){0})));
+	assert_refused(leaf, CRL_MISSING, "CN=Mute");
+}
+
+static void a_crl_with_a_weak_digest_does_not_count(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.digest = "SHA1"})));
+	assert_refused(direct, CRL_MISSING, "weak digest");
+	ask.allow_sha1 = true;
+	assert_accepted(direct);
+}
+
+static void scopes_hold(void **state)
+{
+	(void)state;
+	use(PKI_CRLS(
+			pki_crl(&root, (struct pki_crl){.scope = "critical,onlyuser:TRUE"}),
+			pki_crl(&mid, (struct pki_crl){0})));
+	assert_accepted(direct);
+	assert_refused(below, CRL_MISSING, "CN=Root");
+	use(PKI_CRLS(
+			pki_crl(&root, (struct pki_crl){.scope = "critical,onlyCA:TRUE"}),
+			pki_crl(&mid, (struct pki_crl){0})));
+	assert_accepted(below);
+	assert_refused(direct, CRL_MISSING, "");
+}
+
+static void a_crl_of_one_distribution_point_is_for_its_certificates(
+		void **state)
+{
+	X509 *here = pki_leaf(&root, (struct pki_spec){.san = "DNS:gw1.lab.test",
+										 .points = "URI:http://ca.test/a.crl"});
+	X509 *there =
+			pki_leaf(&root, (struct pki_spec){.san = "DNS:gw1.lab.test",
+									.points = "URI:http://ca.test/b.crl"});
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root,
+			(struct pki_crl){
+					.scope = "critical,fullname:URI:http://ca.test/a.crl"})));
+	assert_accepted(here);
+	assert_refused(there, CRL_MISSING, "");
+	assert_refused(direct, CRL_MISSING, "");
+}
+
+static void assert_not_loaded(struct pki_crl spec, const char *why)
+{
+	X509 *const cas[] = {root.cert, NULL};
+	X509_CRL *const crls[] = {pki_crl(&root, spec), NULL};
+	struct tg_x509_blob ca = {TG_SPAN("ca.pem"), pki_pem(cas)};
+	struct tg_x509_blob crl = {TG_SPAN("crl.pem"), pki_crl_pem(crls)};
+	struct tg_diags diags;
+
+	tg_diags_init(&diags, &tg_alloc_libc);
+	assert_null(tg_x509_store_new(&ca, 1, &crl, 1, &diags));
+	assert_int_equal(diags.errors, 1);
+	assert_non_null(strstr(diags.first->text.ptr, why));
+	assert_non_null(strstr(diags.first->text.ptr, "object 1"));
+	tg_diags_deinit(&diags);
+}
+
+static void crls_that_say_less_than_everything_are_refused_at_load(void **state)
+{
+	(void)state;
+	assert_not_loaded((struct pki_crl){.delta = true}, "delta");
+	assert_not_loaded(
+			(struct pki_crl){.scope = "critical,indirectCRL:TRUE"}, "indirect");
+	assert_not_loaded(
+			(struct pki_crl){.scope = "critical,onlysomereasons:keyCompromise"},
+			"reasons");
+	assert_not_loaded(
+			(struct pki_crl){.scope = "critical,onlyAA:TRUE"}, "attribute");
+	assert_not_loaded((struct pki_crl){.endless = true}, "next update");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, pki_cleanup)
+	const struct CMUnitTest tests[] = {
+			T(without_crls_nothing_is_asked),
+			T(a_revoked_certificate_is_refused_with_its_date),
+			T(a_revoked_intermediate_takes_its_leaves_along),
+			T(every_certificate_but_the_anchor_needs_a_crl),
+			T(a_stale_crl_answers_only_within_its_grace),
+			T(a_stale_crl_still_knows_what_it_revoked),
+			T(a_crl_of_tomorrow_does_not_answer_today),
+			T(soft_lets_ignorance_pass_and_off_asks_nothing),
+			T(a_crl_counts_only_with_its_issuers_signature),
+			T(the_issuer_must_be_allowed_to_sign_crls),
+			T(a_crl_with_a_weak_digest_does_not_count),
+			T(scopes_hold),
+			T(a_crl_of_one_distribution_point_is_for_its_certificates),
+			T(crls_that_say_less_than_everything_are_refused_at_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, pki_end);
+}
