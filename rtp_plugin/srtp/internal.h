@@ -2,12 +2,17 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the files of this folder share. libsrtp2's types stay in here.
+ *
+ *	 one block of the slab, an odd number of lines:
+ *	 | context | cipher and HMAC of SRTP | those of SRTCP | master keys |
  */
 #ifndef TG_SRTP_INTERNAL_H
 #define TG_SRTP_INTERNAL_H
 
 #include <srtp2/srtp.h>
 
+#include "srtp/compact.h"
+#include "srtp/slab.h"
 #include "srtp/srtp.h"
 
 #define RTP_HEADER_OCTETS 12
@@ -21,16 +26,20 @@
 
 #define WINDOW_DEFAULT 128
 #define SSRC_DEFAULT 32
-#define STREAMS_AT_FIRST 4
+#define STREAMS_AT_FIRST 2
 
 /* What we know of one SSRC beside libsrtp2's own stream */
 struct stream {
-	uint32_t ssrc;  /* host order */
-	bool has_rtp;   /* an RTP packet passed: high is valid */
-	uint8_t run;    /* tx: refused packets whose numbers follow each other */
-	uint16_t next;  /* tx: the number that would go on with that run */
-	uint16_t shift; /* tx: added to the sender's sequence numbers */
-	uint64_t high;  /* highest index that passed, RFC 3711 section 3.3.1 */
+	uint32_t ssrc;       /* host order */
+	bool has_rtp;        /* an RTP packet passed: high is valid */
+	bool fresh;          /* rx: none passed yet under the present keys */
+	bool own;            /* rx: libsrtp2's stream is no clone; resync.c */
+	uint8_t run;         /* tx: refused packets in sequence */
+	uint16_t next;       /* tx: the number that would go on with that run */
+	uint16_t shift;      /* tx: added to the sender's sequence numbers */
+	uint32_t rtcp_high;  /* rx: highest SRTCP index that passed, plus one */
+	uint32_t rtcp_floor; /* as floor */
+	uint64_t high;       /* highest index that passed, RFC 3711 3.3.1 */
 	uint64_t floor; /* lower ones are refused: their replay bits are gone */
 };
 
@@ -50,27 +59,50 @@ struct nat_copy {
 	uint8_t sealed[NAT_OCTETS_MAX];
 };
 
+/* Ciphers and HMACs of SRTP and SRTCP with AES-256 */
+#define ROOM_OCTETS 832
+
 struct tg_srtp {
+	/* what each packet needs, from here to the SRTP half of the room */
 	enum tg_srtp_dir dir;
-	uint16_t window;
 	uint16_t ssrc_max;
+	uint16_t window;
 	uint8_t mki_octets;
 	uint8_t rtp_tag_octets;
 	uint8_t rtcp_tag_octets;
 	bool aead;
 	srtp_t rtp;  /* NULL: closed */
-	srtp_t rtcp; /* the same session, or one of its own: see open_sessions */
+	srtp_t rtcp; /* the same session, or one of its own: see sessions.c */
 	struct stream *stream;
-	size_t n_streams;
-	size_t max_streams; /* room in stream[] */
-	size_t last;        /* index of the stream met last */
+	uint32_t n_streams;
+	uint32_t max_streams; /* room in stream[] */
+	uint32_t last;        /* index of the stream met last */
+	uint32_t strange;     /* rx: unknown SSRCs that did not verify */
+	struct nat_copy *nat; /* tx, once needed */
 	struct usage usage[TG_SRTP_MASTERS_MAX];
 	struct tg_srtp_counters counters;
-	struct nat_copy *nat; /* tx, once needed */
+	_Alignas(16) uint8_t room[ROOM_OCTETS];
+	bool room_taken; /* by the sessions in force */
 	struct tg_srtp_keys keys;
 };
 
+/* ---- sessions.c --------------------------------------------------------- */
+
 enum tg_srtp_rc tg_srtp_from_lib(srtp_err_status_t status);
+
+/*
+ * Makes libsrtp2's sessions from the keys. renew: throws away what there is;
+ * else streams keep their indices and lose their replay bits. On failure
+ * there are none any more.
+ */
+enum tg_srtp_rc tg_srtp_sessions_open(
+		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew);
+void tg_srtp_sessions_close(struct tg_srtp *ctx);
+
+/* A stream of its own for one SSRC, with ctx->keys, in the session of RTP */
+enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc);
+
+/* ---- keys.c ------------------------------------------------------------- */
 
 /* The master's MKI in network order; out holds mki_octets */
 void tg_srtp_put_mki(const struct tg_srtp_master *m, uint8_t *out);
@@ -78,5 +110,16 @@ void tg_srtp_put_mki(const struct tg_srtp_master *m, uint8_t *out);
 /* Same key and salt, in constant time; the rest may differ */
 bool tg_srtp_master_same_key(
 		const struct tg_srtp_master *a, const struct tg_srtp_master *b);
+
+/* ---- resync.c ----------------------------------------------------------- */
+
+/*
+ * Takes the protection off an RTP packet as if its SSRC, of which libsrtp2 has
+ * seen no RTP yet, had that roll-over counter. The packet is as it was on
+ * every result but OK; then libsrtp2 goes on from that index. *own: it has a
+ * stream for it now that is no clone.
+ */
+enum tg_srtp_rc tg_srtp_resync(struct tg_srtp *ctx, uint32_t ssrc, uint32_t roc,
+		uint8_t *packet, size_t *octets, bool *own);
 
 #endif

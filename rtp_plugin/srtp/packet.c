@@ -15,6 +15,9 @@
 #include "srtp/internal.h"
 
 #define BOUNCE_OCTETS 4096
+#define STRANGER_OCTETS 2048
+/* the context up to and with cipher and HMAC of SRTP (AES-128) */
+#define PREFETCH_LINES 11
 #define NAT_SEQUENCE 65535
 #define RUN_BEHIND_WINDOW 2 /* RFC 3550 A.1 */
 #define RUN_INSIDE_WINDOW 8
@@ -107,7 +110,7 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 {
 	if(ctx->last < ctx->n_streams && ctx->stream[ctx->last].ssrc == ssrc)
 		return &ctx->stream[ctx->last];
-	for(size_t i = 0; i < ctx->n_streams; i++)
+	for(uint32_t i = 0; i < ctx->n_streams; i++)
 		if(ctx->stream[i].ssrc == ssrc) {
 			ctx->last = i;
 			return &ctx->stream[i];
@@ -118,7 +121,7 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 /* Room for one more, so that noting an authentic packet cannot fail */
 static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 {
-	size_t more = 2 * ctx->max_streams;
+	uint32_t more = 2 * ctx->max_streams;
 	struct stream *grown;
 
 	if(ctx->n_streams >= ctx->ssrc_max)
@@ -139,7 +142,7 @@ static struct stream *add_stream(struct tg_srtp *ctx, uint32_t ssrc)
 
 	*s = (struct stream){.ssrc = ssrc};
 	ctx->last = ctx->n_streams++;
-	ctx->counters.ssrcs = (uint32_t)ctx->n_streams;
+	ctx->counters.ssrcs = ctx->n_streams;
 	return s;
 }
 
@@ -248,11 +251,109 @@ static enum tg_srtp_rc lib_unprotect(struct tg_srtp *ctx, struct packet *k)
 	return TG_SRTP_OK;
 }
 
+/*
+ * A known SSRC under keys that are new: its counter is the one it had (RFC
+ * 3711 section 3.3.1), or zero.
+ */
+static enum tg_srtp_rc open_unsettled(struct tg_srtp *ctx, struct packet *k,
+		struct stream *s, uint64_t *index)
+{
+	enum tg_srtp_rc rc;
+
+	if(*index >> 16 != 0) {
+		rc = tg_srtp_resync(ctx, k->ssrc, (uint32_t)(*index >> 16), k->octet,
+				&k->octets, &s->own);
+		if(rc != TG_SRTP_AUTH)
+			return rc;
+	}
+	*index = k->seq;
+	if(*index < s->floor && ctx->usage[k->master].kept)
+		return TG_SRTP_REPLAY;
+	rc = lib_unprotect(ctx, k);
+	if(rc == TG_SRTP_OK)
+		s->floor = 0;
+	return rc;
+}
+
+/*
+ * An unknown SSRC: its counter is zero, or one when the wrap went by unseen.
+ * That is tried with each fourth packet that does not verify.
+ */
+static enum tg_srtp_rc open_stranger(
+		struct tg_srtp *ctx, struct packet *k, uint64_t *index, bool *own)
+{
+	uint8_t copy[STRANGER_OCTETS];
+	size_t octets = k->octets;
+	bool again =
+			k->seq < 0x8000 && octets <= sizeof(copy) && ctx->strange % 4 == 3;
+	enum tg_srtp_rc rc;
+
+	if(again)
+		memcpy(copy, k->octet, octets);
+	rc = lib_unprotect(ctx, k);
+	if(rc != TG_SRTP_AUTH)
+		return rc;
+	ctx->strange++;
+	if(!again)
+		return rc;
+	memcpy(k->octet, copy, octets);
+	rc = tg_srtp_resync(ctx, k->ssrc, 1, k->octet, &k->octets, own);
+	*index = (1u << 16) + k->seq;
+	return rc;
+}
+
+static enum tg_srtp_rc receive_rtp(
+		struct tg_srtp *ctx, struct packet *k, struct stream *s)
+{
+	uint64_t index = rx_index(s, k->seq);
+	bool own = false;
+	enum tg_srtp_rc rc;
+
+	if(s && index < s->floor && ctx->usage[k->master].kept)
+		return TG_SRTP_REPLAY;
+	if(!s)
+		rc = open_stranger(ctx, k, &index, &own);
+	else if(s->fresh)
+		rc = open_unsettled(ctx, k, s, &index);
+	else
+		rc = lib_unprotect(ctx, k);
+	if(rc != TG_SRTP_OK)
+		return rc;
+	if(!s) {
+		s = add_stream(ctx, k->ssrc);
+		s->own = own;
+	}
+	if(!s->has_rtp || s->fresh || index > s->high)
+		s->high = index;
+	s->has_rtp = true;
+	s->fresh = false;
+	return TG_SRTP_OK;
+}
+
+static enum tg_srtp_rc receive_rtcp(
+		struct tg_srtp *ctx, struct packet *k, struct stream *s)
+{
+	size_t behind = SRTCP_INDEX_OCTETS + (size_t)ctx->mki_octets
+					+ (ctx->aead ? 0 : ctx->rtcp_tag_octets);
+	uint32_t index = get32(k->octet + k->octets - behind) & 0x7fffffff;
+	enum tg_srtp_rc rc;
+
+	if(s && index < s->rtcp_floor && ctx->usage[k->master].kept)
+		return TG_SRTP_REPLAY;
+	rc = lib_unprotect(ctx, k);
+	if(rc != TG_SRTP_OK)
+		return rc;
+	if(!s)
+		s = add_stream(ctx, k->ssrc);
+	if(index >= s->rtcp_high)
+		s->rtcp_high = index + 1;
+	return TG_SRTP_OK;
+}
+
 static enum tg_srtp_rc receive(struct tg_srtp *ctx, struct packet *k)
 {
 	size_t octets = k->octets;
 	struct stream *s;
-	uint64_t index = 0;
 	enum tg_srtp_rc rc;
 
 	if(!open_packet(k, trailer_of(ctx, k->kind)))
@@ -264,24 +365,16 @@ static enum tg_srtp_rc receive(struct tg_srtp *ctx, struct packet *k)
 	if(used_up(ctx, k))
 		return TG_SRTP_LIFETIME;
 	s = find_stream(ctx, k->ssrc);
-	if(!s && (rc = reserve_stream(ctx)) != TG_SRTP_OK)
-		return rc;
-	if(k->kind == TG_SRTP_KIND_RTP) {
-		index = rx_index(s, k->seq);
-		if(s && index < s->floor && ctx->usage[k->master].kept)
-			return TG_SRTP_REPLAY;
+	if(!s) {
+		rc = reserve_stream(ctx);
+		if(rc != TG_SRTP_OK)
+			return rc;
 	}
-	rc = lib_unprotect(ctx, k);
-	if(rc != TG_SRTP_OK)
-		return rc;
-	if(!s)
-		s = add_stream(ctx, k->ssrc);
-	if(k->kind == TG_SRTP_KIND_RTP && (!s->has_rtp || index > s->high)) {
-		s->high = index;
-		s->has_rtp = true;
-	}
-	note_packet(ctx, k, octets);
-	return TG_SRTP_OK;
+	rc = k->kind == TG_SRTP_KIND_RTP ? receive_rtp(ctx, k, s)
+									 : receive_rtcp(ctx, k, s);
+	if(rc == TG_SRTP_OK)
+		note_packet(ctx, k, octets);
+	return rc;
 }
 
 /* ---- send --------------------------------------------------------------- */
@@ -526,6 +619,6 @@ void tg_srtp_prefetch(const struct tg_srtp *ctx)
 {
 	if(!ctx)
 		return;
-	__builtin_prefetch(ctx);
-	__builtin_prefetch(ctx->stream);
+	for(size_t line = 0; line < PREFETCH_LINES; line++)
+		__builtin_prefetch((const uint8_t *)ctx + line * TG_SRTP_LINE_OCTETS);
 }

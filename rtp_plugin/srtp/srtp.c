@@ -1,40 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Contexts: one libsrtp2 session with a template stream, so that each new
- * SSRC is a clone which shares ciphers and keys (RFC 3711 section 3.2.3). The
- * packets are in packet.c, the choice of engine in engine.c.
+ * Contexts: their life and their keys. The packets are in packet.c, libsrtp2's
+ * sessions in sessions.c, the choice of engine in engine.c.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "srtp/internal.h"
 
-enum tg_srtp_rc tg_srtp_from_lib(srtp_err_status_t status)
-{
-	switch(status) {
-		case srtp_err_status_ok:
-			return TG_SRTP_OK;
-		case srtp_err_status_replay_fail:
-		case srtp_err_status_replay_old:
-		case srtp_err_status_pkt_idx_old:
-			return TG_SRTP_REPLAY;
-		case srtp_err_status_auth_fail:
-		case srtp_err_status_cant_check: /* SRTCP without the E bit */
-			return TG_SRTP_AUTH;
-		case srtp_err_status_bad_param:
-		case srtp_err_status_parse_err:
-			return TG_SRTP_MALFORMED;
-		case srtp_err_status_bad_mki:
-			return TG_SRTP_MKI;
-		case srtp_err_status_key_expired:
-			return TG_SRTP_LIFETIME;
-		case srtp_err_status_alloc_fail:
-			return TG_SRTP_NO_MEMORY;
-		default:
-			return TG_SRTP_INTERNAL;
-	}
-}
+_Static_assert(sizeof(struct tg_srtp) <= TG_SRTP_BLOCK_OCTETS,
+		"a context with its ciphers fits into a block");
+_Static_assert(TG_SRTP_BLOCK_LINES % 2 == 1, "see slab.h");
 
 /* MKIs: none for a single master or one a master, of one length, distinct */
 static bool mkis_fit(const struct tg_srtp_keys *k)
@@ -67,119 +45,6 @@ static bool keys_fit(const struct tg_srtp_keys *k)
 		if(k->master[i].octets != shape.key_octets + shape.salt_octets)
 			return false;
 	return mkis_fit(k);
-}
-
-static void crypto_of(enum tg_suite suite, srtp_crypto_policy_t *rtp,
-		srtp_crypto_policy_t *rtcp)
-{
-	switch(suite) {
-		case TG_SUITE_AES_CM_128_HMAC_SHA1_80:
-			srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(rtp);
-			*rtcp = *rtp;
-			break;
-		case TG_SUITE_AES_CM_128_HMAC_SHA1_32:
-			srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32(rtp);
-			srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(rtcp);
-			break;
-		case TG_SUITE_AES_256_CM_HMAC_SHA1_80:
-			srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(rtp);
-			*rtcp = *rtp;
-			break;
-		case TG_SUITE_AES_256_CM_HMAC_SHA1_32:
-			srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32(rtp);
-			srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(rtcp);
-			break;
-		case TG_SUITE_AEAD_AES_128_GCM:
-			srtp_crypto_policy_set_aes_gcm_128_16_auth(rtp);
-			*rtcp = *rtp;
-			break;
-		default:
-			srtp_crypto_policy_set_aes_gcm_256_16_auth(rtp);
-			*rtcp = *rtp;
-			break;
-	}
-}
-
-/* A libsrtp2 policy with the storage that it points into */
-struct policy {
-	srtp_policy_t lib;
-	srtp_master_key_t master[TG_SRTP_MASTERS_MAX];
-	srtp_master_key_t *list[TG_SRTP_MASTERS_MAX];
-	uint8_t octet[TG_SRTP_MASTERS_MAX][TG_SRTP_MASTER_OCTETS_MAX];
-	uint8_t mki[TG_SRTP_MASTERS_MAX][TG_SRTP_MKI_OCTETS_MAX];
-};
-
-static void policy_fill(struct policy *p, const struct tg_srtp *ctx,
-		const struct tg_srtp_keys *keys)
-{
-	memset(p, 0, sizeof(*p));
-	crypto_of(keys->suite, &p->lib.rtp, &p->lib.rtcp);
-	p->lib.ssrc.type =
-			ctx->dir == TG_SRTP_RX ? ssrc_any_inbound : ssrc_any_outbound;
-	p->lib.window_size = ctx->window;
-	p->lib.keys = p->list;
-	p->lib.num_master_keys = keys->n;
-	for(size_t i = 0; i < keys->n; i++) {
-		memcpy(p->octet[i], keys->master[i].octet, sizeof(p->octet[i]));
-		tg_srtp_put_mki(&keys->master[i], p->mki[i]);
-		p->master[i].key = p->octet[i];
-		p->master[i].mki_id = p->mki[i];
-		p->master[i].mki_size = keys->master[i].mki_octets;
-		p->list[i] = &p->master[i];
-	}
-}
-
-/*
- * libsrtp2 2.5 looks for the MKI of an SRTCP packet in front of a tag of the
- * length that SRTP has. Where the two lengths differ (the _32 suites) SRTCP
- * gets a session of its own whose SRTP tag is as long as that of SRTCP; with
- * or without an MKI, as one may come with the next offer.
- */
-static bool needs_rtcp_session(const struct policy *p)
-{
-	return p->lib.rtp.auth_tag_len != p->lib.rtcp.auth_tag_len;
-}
-
-static enum tg_srtp_rc open_or_update(srtp_t *session, const srtp_policy_t *lib)
-{
-	if(*session)
-		return tg_srtp_from_lib(srtp_update(*session, lib));
-	return tg_srtp_from_lib(srtp_create(session, lib));
-}
-
-static void close_sessions(struct tg_srtp *ctx)
-{
-	if(ctx->rtcp && ctx->rtcp != ctx->rtp)
-		srtp_dealloc(ctx->rtcp);
-	if(ctx->rtp)
-		srtp_dealloc(ctx->rtp);
-	ctx->rtp = ctx->rtcp = NULL;
-}
-
-static enum tg_srtp_rc open_sessions(
-		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
-{
-	struct policy p;
-	bool was_split = ctx->rtcp != ctx->rtp;
-	enum tg_srtp_rc rc;
-
-	policy_fill(&p, ctx, keys);
-	rc = open_or_update(&ctx->rtp, &p.lib);
-	if(rc == TG_SRTP_OK && (was_split || needs_rtcp_session(&p))) {
-		if(!was_split)
-			ctx->rtcp = NULL;
-		p.lib.rtp = p.lib.rtcp;
-		rc = open_or_update(&ctx->rtcp, &p.lib);
-	} else if(rc == TG_SRTP_OK) {
-		ctx->rtcp = ctx->rtp;
-	}
-	tg_wipe(&p, sizeof(p));
-	if(rc == TG_SRTP_OK)
-		return rc;
-	if(ctx->rtcp == NULL)
-		ctx->rtcp = ctx->rtp;
-	close_sessions(ctx);
-	return rc;
 }
 
 static bool keeps_a_key(
@@ -237,7 +102,7 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 	if(!keys_fit(keys) || config->replay_window > TG_SRTP_WINDOW_MAX
 			|| config->ssrc_max > TG_SRTP_SSRC_MAX)
 		return TG_SRTP_BAD_KEY;
-	ctx = calloc(1, sizeof(*ctx));
+	ctx = tg_srtp_slab_get();
 	if(!ctx)
 		return TG_SRTP_NO_MEMORY;
 	ctx->dir = config->dir;
@@ -248,7 +113,8 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 		ctx->window = TG_SRTP_WINDOW_MIN;
 	ctx->max_streams = STREAMS_AT_FIRST;
 	ctx->stream = calloc(ctx->max_streams, sizeof(*ctx->stream));
-	rc = ctx->stream ? open_sessions(ctx, keys) : TG_SRTP_NO_MEMORY;
+	rc = ctx->stream ? tg_srtp_sessions_open(ctx, keys, true)
+					 : TG_SRTP_NO_MEMORY;
 	if(rc != TG_SRTP_OK) {
 		tg_srtp_free(ctx);
 		return rc;
@@ -262,38 +128,85 @@ void tg_srtp_free(struct tg_srtp *ctx)
 {
 	if(!ctx)
 		return;
-	close_sessions(ctx);
+	tg_srtp_sessions_close(ctx);
 	free(ctx->stream);
 	free(ctx->nat);
-	tg_wipe(ctx, sizeof(*ctx));
-	free(ctx);
+	tg_srtp_slab_put(ctx);
+}
+
+/* ---- new keys ----------------------------------------------------------- */
+
+/*
+ * The far end has nothing but new keys: nothing old can be replayed, and it
+ * may count from zero again or go on (resync.c finds out).
+ */
+static void begin_streams_anew(struct tg_srtp *ctx)
+{
+	for(size_t i = 0; i < ctx->n_streams; i++) {
+		struct stream *s = &ctx->stream[i];
+
+		s->fresh = s->has_rtp;
+		s->own = false;
+		s->floor = 0;
+		s->rtcp_high = s->rtcp_floor = 0;
+	}
+	ctx->strange = 0;
+}
+
+/*
+ * libsrtp2 keeps the indices but clears the replay bits; and it leaves streams
+ * that are no clones with the keys they have, so those begin anew.
+ */
+static void raise_floors(struct tg_srtp *ctx)
+{
+	for(size_t i = 0; i < ctx->n_streams; i++) {
+		struct stream *s = &ctx->stream[i];
+
+		if(s->has_rtp)
+			s->floor = s->high + 1;
+		if(!s->own)
+			continue;
+		s->rtcp_floor = s->rtcp_high;
+		s->own = false;
+		s->fresh = true;
+	}
+}
+
+static void drop_own_streams(struct tg_srtp *ctx)
+{
+	for(size_t i = 0; i < ctx->n_streams; i++)
+		if(ctx->stream[i].own)
+			srtp_remove_stream(ctx->rtp, htonl(ctx->stream[i].ssrc));
 }
 
 enum tg_srtp_rc tg_srtp_set_keys(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
-	enum tg_srtp_rc rc;
+	enum tg_srtp_rc rc = TG_SRTP_BAD_KEY;
+	bool anew;
 
 	if(!ctx->rtp)
 		return TG_SRTP_NO_KEY;
 	if(tg_srtp_keys_eq(&ctx->keys, keys))
 		return TG_SRTP_OK;
-	rc = keys_fit(keys) && !reuses_rtcp_index(ctx, keys)
-				 ? open_sessions(ctx, keys)
-				 : TG_SRTP_BAD_KEY;
+	if(keys_fit(keys)) {
+		anew = ctx->dir == TG_SRTP_RX && !keeps_a_key(&ctx->keys, keys);
+		if(anew || !reuses_rtcp_index(ctx, keys)) {
+			drop_own_streams(ctx);
+			rc = tg_srtp_sessions_open(ctx, keys, anew);
+		}
+	}
 	if(rc != TG_SRTP_OK) {
-		close_sessions(ctx);
+		tg_srtp_sessions_close(ctx);
 		tg_srtp_keys_wipe(&ctx->keys);
 		return rc;
 	}
-	/* libsrtp2 keeps the indices but clears the replay bits */
-	for(size_t i = 0; i < ctx->n_streams; i++)
-		if(ctx->stream[i].has_rtp)
-			ctx->stream[i].floor = ctx->stream[i].high + 1;
+	if(anew)
+		begin_streams_anew(ctx);
+	else
+		raise_floors(ctx);
 	if(ctx->nat
-			&& (ctx->keys.suite != keys->suite
-					|| !tg_srtp_master_same_key(
-							&ctx->keys.master[0], &keys->master[0])))
+			&& !tg_srtp_master_same_key(&ctx->keys.master[0], &keys->master[0]))
 		ctx->nat->octets = 0;
 	note_keys(ctx, keys);
 	ctx->counters.rekeys++;

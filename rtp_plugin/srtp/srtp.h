@@ -132,9 +132,13 @@ void tg_srtp_free(struct tg_srtp *ctx);
  * New keys for a running context. Every SSRC keeps its roll-over counter
  * (RFC 3711 section 3.3.1). A master that stays keeps its used lifetime, and
  * no packet that it protected before this call is accepted a second time.
- * The same keys change nothing. Another suite is fine, with another key. On
- * failure the context is closed: every packet gives TG_SRTP_NO_KEY from then
- * on.
+ * rx with nothing but new masters also follows a far end that counts from
+ * zero again. The same keys change nothing. Another suite is fine, with
+ * another key. On failure the context is closed: every packet gives
+ * TG_SRTP_NO_KEY from then on.
+ *
+ * A new DTLS association begins with counters of zero at both ends: free the
+ * tx context and make a new one instead.
  */
 enum tg_srtp_rc tg_srtp_set_keys(struct tg_srtp *ctx,
 		const struct tg_srtp_keys *keys) __attribute__((warn_unused_result));

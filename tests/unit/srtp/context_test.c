@@ -567,6 +567,118 @@ static void keeps_the_roll_over_counter_over_new_keys(void **state)
 	}
 }
 
+/* rx had ROC 1; the far end takes a new key and a new context with it */
+static void follows_a_far_end_that_counts_from_zero_after_new_keys(void **state)
+{
+	static const uint16_t begin[] = {500, 100, 40000, 65000, 0};
+
+	(void)state;
+	EACH_SUITE(suite)
+	for(size_t i = 0; i < sizeof(begin) / sizeof(*begin); i++) {
+		struct tg_srtp_keys k = keys_of(suite, 1), fresh = keys_of(suite, 9);
+		struct pair p = pair_of(&k);
+		uint16_t seq = 65400;
+		struct datagram c[3];
+
+		run_stream(&p, 7, &seq, 700);
+		for(int j = 0; j < 3; j++) {
+			c[j] = rtcp(7);
+			assert_int_equal(seal(p.tx, &c[j]), TG_SRTP_OK);
+			assert_int_equal(deliver(p.rx, c[j]), TG_SRTP_OK);
+		}
+		tg_srtp_free(p.tx);
+		p.tx = context(TG_SRTP_TX, &fresh, 0, 0);
+		assert_int_equal(tg_srtp_set_keys(p.rx, &fresh), TG_SRTP_OK);
+		for(int j = 0; j < 3; j++) {
+			struct datagram again = rtcp(7);
+
+			assert_int_equal(deliver(p.rx, c[j]), TG_SRTP_AUTH);
+			if(i % 2 == 0) {
+				assert_int_equal(seal(p.tx, &again), TG_SRTP_OK);
+				assert_int_equal(deliver(p.rx, again), TG_SRTP_OK);
+				assert_int_equal(deliver(p.rx, again), TG_SRTP_REPLAY);
+			}
+		}
+		seq = begin[i];
+		run_stream(&p, 7, &seq, 1000);
+		close_pair(&p);
+	}
+}
+
+static void follows_a_stream_whose_wrap_it_did_not_see(void **state)
+{
+	(void)state;
+	EACH_SUITE(suite)
+	{
+		struct tg_srtp_keys k = keys_of(suite, 1);
+		struct pair p = pair_of(&k);
+		size_t refused = 0;
+
+		for(uint16_t seq = 65530; seq != 4; seq++)
+			(void)sealed_rtp(p.tx, 7, seq); /* before there were keys */
+		for(uint16_t seq = 4; seq < 200; seq++) {
+			struct datagram d = sealed_rtp(p.tx, 7, seq);
+			enum tg_srtp_rc rc = deliver(p.rx, d);
+
+			assert_true(rc == TG_SRTP_OK || seq < 8);
+			if(rc == TG_SRTP_OK)
+				assert_int_equal(deliver(p.rx, d), TG_SRTP_REPLAY);
+			refused += rc != TG_SRTP_OK;
+		}
+		assert_int_equal(refused, 3);
+		close_pair(&p);
+	}
+}
+
+/* A stream that is no clone in libsrtp2 gets the new keys and no replays */
+static void a_resynchronised_stream_survives_more_changes(void **state)
+{
+	(void)state;
+	EACH_SUITE(suite)
+	{
+		struct tg_srtp_keys k = keys_of(suite, 1), next = keys_of(suite, 2);
+		struct datagram d[10], c[2];
+		uint16_t seq = 65000;
+		struct pair p;
+
+		set_mki(&k, 1, 1);
+		set_mki(&next, 1, 2);
+		p = pair_of(&k);
+		run_stream(&p, 7, &seq, 1000);
+		assert_int_equal(tg_srtp_set_keys(p.tx, &next), TG_SRTP_OK);
+		assert_int_equal(tg_srtp_set_keys(p.rx, &next), TG_SRTP_OK);
+		run_stream(&p, 7, &seq, 10); /* ROC 1 under new keys */
+		for(size_t i = 0; i < 10; i++) {
+			d[i] = sealed_rtp(p.tx, 7, seq++);
+			assert_int_equal(deliver(p.rx, d[i]), TG_SRTP_OK);
+		}
+		for(size_t i = 0; i < 2; i++) {
+			c[i] = rtcp(7);
+			assert_int_equal(seal(p.tx, &c[i]), TG_SRTP_OK);
+			assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_OK);
+		}
+		/* the present master stays, one more comes */
+		k = next;
+		k.n = 2;
+		k.master[1] = keys_of(suite, 3).master[0];
+		k.master[1].mki_octets = 1;
+		k.master[1].mki = 3;
+		assert_int_equal(tg_srtp_set_keys(p.rx, &k), TG_SRTP_OK);
+		for(size_t i = 0; i < 10; i++)
+			assert_int_equal(deliver(p.rx, d[i]), TG_SRTP_REPLAY);
+		for(size_t i = 0; i < 2; i++)
+			assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_REPLAY);
+		run_stream(&p, 7, &seq, 10);
+		k.n = 1;
+		k.master[0] = k.master[1];
+		assert_int_equal(tg_srtp_set_keys(p.tx, &k), TG_SRTP_OK);
+		run_stream(&p, 7, &seq, 10);
+		assert_int_equal(tg_srtp_set_keys(p.rx, &k), TG_SRTP_OK);
+		run_stream(&p, 7, &seq, 10);
+		close_pair(&p);
+	}
+}
+
 static void same_keys_again_change_nothing(void **state)
 {
 	struct tg_srtp_keys k = keys_of(TG_SUITE_AEAD_AES_128_GCM, 1);
@@ -959,6 +1071,10 @@ int main(void)
 			cmocka_unit_test(only_authentic_packets_count_toward_the_cap),
 			cmocka_unit_test(takes_late_packets_inside_the_window_only),
 			cmocka_unit_test(keeps_the_roll_over_counter_over_new_keys),
+			cmocka_unit_test(
+					follows_a_far_end_that_counts_from_zero_after_new_keys),
+			cmocka_unit_test(follows_a_stream_whose_wrap_it_did_not_see),
+			cmocka_unit_test(a_resynchronised_stream_survives_more_changes),
 			cmocka_unit_test(same_keys_again_change_nothing),
 			cmocka_unit_test(
 					refuses_replays_of_a_master_that_stays_over_a_change),
