@@ -404,7 +404,7 @@ static bool stranger(int fd)
 EXPORT ssize_t recvfrom(int fd, void *buf, size_t octets, int flags,
 		struct sockaddr *from, socklen_t *from_len)
 {
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
 	struct iovec iov = {.iov_base = buf, .iov_len = octets};
 	struct msghdr msg = {.msg_name = &name,
 			.msg_namelen = sizeof(name),

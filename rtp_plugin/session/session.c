@@ -230,7 +230,9 @@ struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
 
 static bool copy_name(char *out, size_t octets, struct tg_span s)
 {
-	if(s.len >= octets || memchr(s.ptr ? s.ptr : "", '\0', s.len) != NULL)
+	if(s.ptr == NULL)
+		s.len = 0;
+	if(s.len >= octets || (s.len != 0 && memchr(s.ptr, '\0', s.len) != NULL))
 		return false;
 	if(s.len != 0)
 		memcpy(out, s.ptr, s.len);

@@ -31,7 +31,9 @@ class Rtpengine:
         self.env.pop("LD_PRELOAD", None)
         if plugin:
             self.write_conf(conf)
-            self.env["LD_PRELOAD"] = str(PLUGIN)
+            first = os.environ.get("TG_PRELOAD_FIRST")  # a sanitizer's
+            self.env["LD_PRELOAD"] = ":".join(filter(None, (first,
+                                                            str(PLUGIN))))
             self.env["TRUNKGUARD_RTP_CONF"] = str(self.dir / "plugin.conf")
         self.env.update(env or {})
         self.command = [
