@@ -35,7 +35,6 @@ struct record {
 
 struct conns {
 	gen_lock_t lock[STRIPES];
-	unsigned count;
 	struct record *slot[SLOTS];
 };
 
@@ -98,9 +97,7 @@ bool tlsp_conn_add(const struct tlsp_facts *facts)
 		added = true;
 	}
 	lock_release(lock_of(facts->id));
-	if(added)
-		__atomic_add_fetch(&conns->count, 1, __ATOMIC_RELAXED);
-	else
+	if(!added)
 		shm_free(r);
 	return added;
 }
@@ -155,12 +152,12 @@ enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now)
 	return state;
 }
 
-struct tlsp_waiting *tlsp_conn_drop(int id, bool *was_open_out)
+struct tlsp_waiting *tlsp_conn_drop(int id, struct tlsp_facts *was)
 {
-	struct tlsp_waiting *waiting = NULL;
+	struct tlsp_waiting *waiting;
 	struct record **at, *r;
 
-	*was_open_out = false;
+	memset(was, 0, sizeof(*was));
 	lock_get(lock_of(id));
 	at = find(id);
 	r = *at;
@@ -169,10 +166,8 @@ struct tlsp_waiting *tlsp_conn_drop(int id, bool *was_open_out)
 	lock_release(lock_of(id));
 	if(!r)
 		return NULL;
-	__atomic_sub_fetch(&conns->count, 1, __ATOMIC_RELAXED);
+	*was = r->facts;
 	waiting = r->waiting;
-	*was_open_out =
-			r->facts.direction == TG_POL_OUT && !r->facts.established;
 	if(r->chain)
 		shm_free(r->chain);
 	shm_free(r);
@@ -327,21 +322,32 @@ static struct tlsp_facts *copy_slot(unsigned slot, size_t *n)
 	return list;
 }
 
-void tlsp_conn_each(bool (*fn)(void *ctx, const struct tlsp_facts *f), void *ctx)
+static bool each_of_slot(unsigned slot, tlsp_conn_fn fn, void *ctx)
 {
+	size_t n;
+	struct tlsp_facts *list = copy_slot(slot, &n);
 	bool more = true;
 
-	for(unsigned slot = 0; more && slot < SLOTS; slot++) {
-		size_t n;
-		struct tlsp_facts *list = copy_slot(slot, &n);
+	for(size_t i = 0; more && i < n; i++)
+		more = fn(ctx, &list[i]);
+	free(list);
+	return more;
+}
 
-		for(size_t i = 0; more && i < n; i++)
-			more = fn(ctx, &list[i]);
-		free(list);
+void tlsp_conn_each(tlsp_conn_fn fn, void *ctx)
+{
+	for(unsigned slot = 0; slot < SLOTS; slot++) {
+		if(!each_of_slot(slot, fn, ctx))
+			return;
 	}
 }
 
-size_t tlsp_conn_count(void)
+void tlsp_conn_some(
+		unsigned *cursor, unsigned parts, tlsp_conn_fn fn, void *ctx)
 {
-	return __atomic_load_n(&conns->count, __ATOMIC_RELAXED);
+	for(unsigned n = SLOTS / parts; n > 0; n--) {
+		if(!each_of_slot(*cursor, fn, ctx))
+			return;
+		*cursor = (*cursor + 1) % SLOTS;
+	}
 }

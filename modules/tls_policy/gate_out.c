@@ -169,7 +169,11 @@ static int on_net_out(sr_event_param_t *evp)
 		memset(&v, 0, sizeof(v));
 		v.reason = TG_REASON_INTERNAL;
 	}
-	if(v.decision != TG_POL_ALLOW || v.audited) {
+	/* tm acknowledges the answer that we made for a failed handshake */
+	if(tlsp_waiting_answering() && v.reason == TG_REASON_EGRESS_HANDSHAKE
+			&& strncmp(buffer->s, "ACK ", 4) == 0)
+		report.gate = NULL;
+	if(report.gate && (v.decision != TG_POL_ALLOW || v.audited)) {
 		report.conn = &egress.conn;
 		report.class = class_of(
 				tg_span_of(buffer->s, (size_t)buffer->len));
@@ -209,6 +213,10 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 	}
 	f.generation = snap->generation;
 	f.wanted = v.peer ? v.peer->id : TLSP_NOBODY;
+	f.deadline = f.since
+				 + (time_t)(tg_pol_default_limits(snap->policy)
+									->handshake_time_ms
+							/ 1000);
 	return tlsp_conn_add(&f);
 }
 

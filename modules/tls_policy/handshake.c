@@ -324,6 +324,10 @@ static void finish(
 	f->tls_version = (uint16_t)SSL_version(ssl);
 	snprintf(f->cipher, sizeof(f->cipher), "%s", cipher ? cipher : "");
 	f->established = f->allowed;
+	if(f->allowed && f->pending) {
+		f->pending = false;
+		tlsp_limits_settle(f, f->peer != TLSP_NOBODY);
+	}
 	if(!f->allowed) {
 		/* no octet of the application may pass any more, either way */
 		SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
@@ -385,6 +389,7 @@ void tlsp_on_alert_written(SSL *ssl, int alert)
 {
 	const struct tlsp_snap *snap;
 	struct tg_pol_verdict v = {0};
+	struct tg_pol_conn conn;
 	struct tlsp_facts f;
 
 	alert &= 0xff;
@@ -396,7 +401,14 @@ void tlsp_on_alert_written(SSL *ssl, int alert)
 	f.allowed = false;
 	f.reason = v.reason;
 	snap = tlsp_snap_ref();
-	report(snap, &f, &v, SSL_alert_desc_string_long(alert));
+	tlsp_facts_conn(&f, &conn);
+	v.peer = tg_pol_peer_by_conn(snap->policy, &conn);
+	if(v.peer)
+		v.rule = v.peer->where;
+	report(snap, &f, &v,
+			v.reason == TG_REASON_CERT_MISSING
+					? NULL
+					: SSL_alert_desc_string_long(alert));
 	tlsp_snap_unref(snap);
 	tlsp_conn_set(&f);
 }

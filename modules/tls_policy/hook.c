@@ -192,18 +192,10 @@ static int on_read(struct tcp_connection *c, rd_conn_flags_t *flags)
 {
 	struct tcp_connection *before = current;
 	char *pos = c->req.pos;
-	struct tlsp_facts f;
 	int n;
 
-	if(!c->extra_data) {
+	if(!c->extra_data)
 		take_info_callbacks();
-		tlsp_facts_of_tcp(c, &f);
-		/* an outbound one has its record since the first encode */
-		if(f.direction == TG_POL_IN
-				&& tlsp_conn_state(c->id, 0, 0) == TLSP_CONN_UNKNOWN
-				&& !tlsp_conn_add(&f))
-			return refuse_read(c, pos);
-	}
 	current = c;
 	n = original.read(c, flags);
 	current = before;
@@ -241,12 +233,38 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 	return n;
 }
 
+/* ---- B: the two ends of a connection -------------------------------------------------- */
+
+static int on_open(struct tcp_connection *c, int sock)
+{
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+	int n = original.on_tcpconn_init(c, sock);
+
+	/* an outbound one is judged at the first encode */
+	if(n < 0 || c->state != S_CONN_ACCEPT)
+		return n;
+	tlsp_facts_of_tcp(c, &f);
+	f.direction = TG_POL_IN; /* its flag is set after this */
+	snap = tlsp_snap_ref();
+	if(!tlsp_limits_accept(snap, &f))
+		n = -1;
+	tlsp_snap_unref(snap);
+	if(n >= 0 && !tlsp_conn_add(&f)) {
+		tlsp_limits_settle(&f, false);
+		n = -1;
+	}
+	return n;
+}
+
 static void on_clean(struct tcp_connection *c)
 {
-	bool was_open;
-	struct tlsp_waiting *list = tlsp_conn_drop(c->id, &was_open);
+	struct tlsp_facts was;
+	struct tlsp_waiting *list = tlsp_conn_drop(c->id, &was);
 
-	if(was_open)
+	if(was.pending)
+		tlsp_limits_settle(&was, false);
+	if(was.direction == TG_POL_OUT && !was.established)
 		tlsp_waiting_fail(list);
 	else
 		tlsp_waiting_free(list);
@@ -279,6 +297,7 @@ int tlsp_hook_init(void)
 	ours = tls_hook;
 	ours.read = on_read;
 	ours.encode = on_encode;
+	ours.on_tcpconn_init = on_open;
 	ours.tcpconn_clean = on_clean;
 	if(register_tls_hooks(&ours) < 0) {
 		LM_ERR("Kamailio takes no TLS hooks: set enable_tls=yes\n");

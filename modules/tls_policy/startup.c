@@ -35,7 +35,7 @@ static int core_int(const char *name)
 int tlsp_startup_check(void)
 {
 	if(!find_module_by_name("tls") || !tls_hook.read || !tls_hook.encode
-			|| !tls_hook.tcpconn_clean) {
+			|| !tls_hook.tcpconn_clean || !tls_hook.on_tcpconn_init) {
 		LM_ERR("tls.so must be loaded before tls_policy.so, with "
 			   "enable_tls=yes\n");
 		return -1;

@@ -87,6 +87,9 @@ struct tlsp_facts {
 	uint16_t tls_version;
 	time_t not_after;    /* of the chain; 0: there is none */
 	time_t since;
+	time_t deadline;     /* inbound: when its handshake has to be over */
+	bool pending;        /* counted as such by limits.c */
+	bool declared;       /* a peer names its address */
 	char cipher[48];
 	char sni[TLSP_NAME_OCTETS];
 	char identity[TLSP_NAME_OCTETS]; /* the name that proved it */
@@ -115,8 +118,11 @@ bool tlsp_conn_get(int id, struct tlsp_facts *out);
 /* Replaces the facts; false when the connection is gone */
 bool tlsp_conn_set(const struct tlsp_facts *facts);
 enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
-/* Forgets it; gives what still waited for it, as tlsp_conn_take_waiting */
-struct tlsp_waiting *tlsp_conn_drop(int id, bool *was_open_out);
+/*
+ * Forgets it; gives what was known and what still waited for it, as
+ * tlsp_conn_take_waiting does. id 0 in *was: there was no record.
+ */
+struct tlsp_waiting *tlsp_conn_drop(int id, struct tlsp_facts *was);
 
 /* Takes a copy of the chain into shared memory. NULL forgets it */
 bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain);
@@ -128,8 +134,10 @@ bool tlsp_conn_add_waiting(int id, struct tlsp_waiting *one);
 struct tlsp_waiting *tlsp_conn_take_waiting(int id);
 
 /* Calls back with a copy, without a lock held; until false is returned */
-void tlsp_conn_each(bool (*fn)(void *ctx, const struct tlsp_facts *f), void *ctx);
-size_t tlsp_conn_count(void);
+typedef bool (*tlsp_conn_fn)(void *ctx, const struct tlsp_facts *f);
+void tlsp_conn_each(tlsp_conn_fn fn, void *ctx);
+/* The same for the next part of them; *cursor starts at 0, wraps by itself */
+void tlsp_conn_some(unsigned *cursor, unsigned parts, tlsp_conn_fn fn, void *ctx);
 
 /* ---- verdict.c: facts of a connection put before the policy -------------- */
 
@@ -230,6 +238,19 @@ bool tlsp_waiting_answering(void);
 void tlsp_failed_note(const struct tg_addr *addr, uint16_t port);
 void tlsp_failed_clear(const struct tg_addr *addr, uint16_t port);
 bool tlsp_failed_recently(const struct tg_addr *addr, uint16_t port);
+
+/* ---- limits.c: what one source may take before it has proven anything ---- */
+
+int tlsp_limits_init(void);
+/* A connection was accepted: fills deadline and pending. False: refuse it */
+bool tlsp_limits_accept(const struct tlsp_snap *snap, struct tlsp_facts *f);
+/* Its handshake is over, or it is gone. proven: by a certificate */
+void tlsp_limits_settle(const struct tlsp_facts *f, bool proven);
+
+/* ---- sweep.c: connections whose time is over ------------------------------ */
+
+/* A small part of the work; from the process "TLS POLICY" */
+void tlsp_sweep_tick(void);
 
 /* ---- log.c, stats.c -------------------------------------------------------- */
 

@@ -293,6 +293,7 @@ static void on_tick(unsigned int ticks, void *param)
 		shm_free(list);
 		list = next;
 	}
+	tlsp_sweep_tick();
 }
 
 int tlsp_waiting_init(void)

@@ -1,0 +1,79 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Connections whose time is over: a handshake that takes too long, and, after
+ * a reload or when a certificate expires, parties that the policy no longer
+ * admits. Traffic is held to the policy by the gates at once; the sweep
+ * closes what is silent. All of them are looked at once a second, so many of
+ * them judged again per tick at most.
+ */
+#include <time.h>
+
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/pass_fd.h"
+#include "core/timer.h"
+
+#include "tls_policy/compat.h"
+#include "tls_policy/tlsp.h"
+
+#define PARTS 50 /* ticks per round */
+#define AGAIN_MAX 20
+
+struct sweep {
+	const struct tlsp_snap *snap;
+	time_t now;
+	unsigned again;
+};
+
+/* As a sender does that wants a connection closed: tcp_main takes our count */
+static void close_connection(int id)
+{
+	struct tcp_connection *c = tlsp_tcpconn_get(id);
+	long command[2];
+
+	if(!c)
+		return;
+	c->state = S_CONN_BAD;
+	c->timeout = get_ticks_raw();
+	command[0] = (long)c;
+	command[1] = CONN_EOF;
+	if(send_all(unix_tcp_sock, command, sizeof(command)) <= 0) {
+		LM_ERR("cannot ask for connection %d to be closed\n", id);
+		tcpconn_put(c);
+	}
+}
+
+static bool is_over(struct sweep *s, const struct tlsp_facts *f)
+{
+	struct tlsp_facts now;
+
+	if(f->judged && !f->allowed)
+		/* its own process closes it; give it that time */
+		return s->now - f->since > 10;
+	if(!f->established)
+		return f->deadline && s->now > f->deadline;
+	if(f->generation == s->snap->generation
+			&& (!f->not_after || s->now <= f->not_after))
+		return false;
+	s->again++;
+	return tlsp_conn_current(s->snap, f->id, &now) && !now.allowed;
+}
+
+static bool look_at(void *ctx, const struct tlsp_facts *f)
+{
+	struct sweep *s = ctx;
+
+	if(is_over(s, f))
+		close_connection(f->id);
+	return s->again < AGAIN_MAX;
+}
+
+void tlsp_sweep_tick(void)
+{
+	static unsigned cursor;
+	struct sweep s = {.now = time(NULL), .snap = tlsp_snap_ref()};
+
+	tlsp_conn_some(&cursor, PARTS, look_at, &s);
+	tlsp_snap_unref(s.snap);
+}
