@@ -263,7 +263,7 @@ class Authority:
             extra.append(constraints)
         self.certificate = (issuer or self).issue(
             subject=self.subject, key=self.key, ca=True, path_length=path_length,
-            eku=eku, extra=extra, not_before=not_before,
+            eku=eku, extra=extra, not_before=not_before or now() - 365 * DAY,
             not_after=not_after or now() + 3650 * DAY, digest=digest)
 
     @property
