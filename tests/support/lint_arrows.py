@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIB = {f"modules/lib/{p}" for p in
-       ("base", "policy", "x509", "sdp", "ng", "judge")}
+       ("base", "policy", "x509", "sdp", "ng", "media", "judge")}
 BASE = {"modules/lib/base"}
 API = "modules/tls_policy/api.h"
 
@@ -24,6 +24,7 @@ ALLOWED = {
     "modules/lib/x509": BASE,
     "modules/lib/sdp": BASE,
     "modules/lib/ng": BASE,
+    "modules/lib/media": BASE | {"modules/lib/policy", "modules/lib/sdp", "modules/lib/ng"},
     "modules/lib/judge": BASE | {"modules/lib/policy", "modules/lib/x509"},
     "modules/tls_policy": LIB,
     "modules/srtp_policy": LIB | {API},

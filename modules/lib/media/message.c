@@ -343,3 +343,64 @@ struct tg_span tg_media_message_write(const struct tg_media_message *m,
 	put_all(&w, m, with, tg_span_of(text, (size_t)n));
 	return tg_span_of(w.buffer, w.used);
 }
+
+/* ---- a refusal -------------------------------------------------------------- */
+
+static bool kept_in_refusal(struct tg_span header)
+{
+	struct tg_span name = tg_span_trim(tg_span_cut(&header, ':'));
+
+	return !tg_span_istarts(name, TG_SPAN("Content-"))
+		   && !named(name, "Contact", "m") && !named(name, "Warning", NULL)
+		   && !named(name, "Record-Route", NULL)
+		   && !named(name, "Session-Expires", "x")
+		   && !named(name, "Require", NULL) && !named(name, "RSeq", NULL)
+		   && !named(name, "Content-Type", "c")
+		   && !named(name, "Content-Encoding", "e")
+		   && !named(name, "Content-Length", "l");
+}
+
+static void put_refusal(struct writer *w, const struct tg_media_message *m,
+		struct tg_span first_line, struct tg_span warning)
+{
+	const struct tg_span eol = TG_SPAN("\r\n");
+	size_t at = 0;
+
+	put(w, first_line);
+	next_line(m->bytes, &at);
+	while(at < m->bytes.len) {
+		struct tg_span header = next_header(m->bytes, &at);
+
+		if(header.len == 0)
+			break;
+		if(!kept_in_refusal(header))
+			continue;
+		put(w, header);
+		put(w, eol);
+	}
+	if(warning.len) {
+		put(w, warning);
+		put(w, eol);
+	}
+	put(w, TG_SPAN("Content-Length: 0\r\n\r\n"));
+}
+
+struct tg_span tg_media_message_refusal(const struct tg_media_message *m,
+		unsigned code, const char *phrase, struct tg_span warning,
+		struct tg_arena *arena)
+{
+	struct writer w = {NULL, 0};
+	char text[128];
+	int n = snprintf(text, sizeof(text), "SIP/2.0 %u %s\r\n", code, phrase);
+	struct tg_span first_line = tg_span_of(text, (size_t)n);
+
+	if(n < 0 || (size_t)n >= sizeof(text))
+		return tg_span_of(NULL, 0);
+	put_refusal(&w, m, first_line, warning);
+	w.buffer = tg_arena_get(arena, w.used + 1);
+	if(!w.buffer)
+		return tg_span_of(NULL, 0);
+	w.used = 0;
+	put_refusal(&w, m, first_line, warning);
+	return tg_span_of(w.buffer, w.used);
+}

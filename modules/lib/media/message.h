@@ -43,4 +43,13 @@ enum tg_media_rc tg_media_message_read(struct tg_span bytes,
 struct tg_span tg_media_message_write(const struct tg_media_message *m,
 		const struct tg_span with[TG_MEDIA_SDP_MAX], struct tg_arena *arena);
 
+/*
+ * A reply turned into a final refusal: its status line and body replaced,
+ * headers about the body and the dialog left out. warning: a whole header
+ * without its line end; may be empty.
+ */
+struct tg_span tg_media_message_refusal(const struct tg_media_message *m,
+		unsigned code, const char *phrase, struct tg_span warning,
+		struct tg_arena *arena);
+
 #endif

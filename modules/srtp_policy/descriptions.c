@@ -1,0 +1,222 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * All session descriptions of one message before the profiles of the parties.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "srtp_policy/srtpp.h"
+
+static void refuse(
+		struct srtpp_look *out, enum tg_reason reason, const char *detail)
+{
+	out->reason = reason;
+	snprintf(out->detail, sizeof(out->detail), "%s", detail);
+}
+
+/* The type of a line as the far end wrote it: into a log and a quoted string */
+static void describe(
+		const struct tg_media_finding *found, char *out, size_t octets)
+{
+	char type[32];
+	size_t n = 0;
+
+	for(; n < found->type.len && n < sizeof(type) - 1; n++) {
+		char c = found->type.ptr[n];
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+					 || (c >= '0' && c <= '9') || c == '-';
+
+		type[n] = plain ? c : '?';
+	}
+	type[n] = 0;
+	if(n)
+		snprintf(out, octets, "m=%s in line %u", type, found->line);
+	else
+		snprintf(out, octets, "line %u", found->line);
+}
+
+/* A profile that secures nothing takes what cannot be read, but for keys */
+static void unreadable(struct srtpp_look *out, const struct tg_sdp *sdp,
+		const struct srtpp_party *who)
+{
+	static const char *const secrets[] = {
+			"crypto", "key-mgmt", TG_NG_PROOF_ATTRIBUTE};
+	char detail[96];
+
+	if(who->media->level == TG_LEVEL_NONE) {
+		bool found = false;
+
+		for(size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++)
+			found |= memmem(sdp->text.ptr, sdp->text.len, secrets[i],
+							 strlen(secrets[i]))
+					 != NULL;
+		if(!found)
+			return;
+	}
+	snprintf(detail, sizeof(detail), "line %u: %s", sdp->bad_line,
+			sdp->bad ? sdp->bad : "too large");
+	refuse(out, TG_REASON_SDP_MALFORMED, detail);
+}
+
+static bool parse(struct tg_span text, struct tg_arena *arena,
+		const struct srtpp_party *who, struct srtpp_look *out,
+		struct tg_sdp *sdp)
+{
+	switch(tg_sdp_parse(text, arena, sdp)) {
+		case TG_SDP_OK:
+			return true;
+		case TG_SDP_NO_MEMORY:
+			refuse(out, TG_REASON_INTERNAL, "out of memory");
+			return false;
+		default:
+			unreadable(out, sdp, who);
+			return false;
+	}
+}
+
+static void judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
+		struct srtpp_look *out)
+{
+	struct tg_media_finding found;
+
+	tg_media_judge(sdp, ask, &found);
+	out->secured += found.secured;
+	out->clear += found.clear;
+	if(found.reason == TG_REASON_NONE)
+		return;
+	out->reason = found.reason;
+	describe(&found, out->detail, sizeof(out->detail));
+}
+
+void srtpp_look_in(const struct tg_media_message *m,
+		const struct srtpp_party *from, struct srtpp_look *out)
+{
+	struct tg_media_ask ask = {
+			.media = from->media,
+			.direction = TG_POL_IN,
+			.offer = srtpp_is_offer(m),
+			.keys_allowed = from->keys_allowed,
+	};
+	struct tg_arena arena;
+	struct tg_sdp sdp;
+
+	memset(out, 0, sizeof(*out));
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	for(size_t i = 0; i < m->n_sdp && out->reason == TG_REASON_NONE; i++) {
+		if(parse(m->sdp[i], &arena, from, out, &sdp))
+			judge(&sdp, &ask, out);
+	}
+	tg_arena_deinit(&arena);
+}
+
+/* ---- what leaves ------------------------------------------------------------- */
+
+/* Sides whose proof must be in a description toward to */
+static enum tg_ng_leg needed(const struct srtpp_party *to,
+		const struct srtpp_party *other, bool offer)
+{
+	const struct tg_pol_media *far = other ? other->media : NULL;
+
+	return offer ? tg_media_required_legs(far, to->media)
+				 : tg_media_required_legs(to->media, far);
+}
+
+static void check_proof(const struct tg_sdp *sdp,
+		const struct tg_media_message *m, const struct srtpp_party *to,
+		const struct srtpp_party *other, bool offer, struct srtpp_look *out)
+{
+	struct tg_media_proof_ask ask = {
+			.needed = needed(to, other, offer),
+			.call_id = m->call_id,
+			.secret = srtpp_secret(),
+			.now = (uint64_t)time(NULL),
+	};
+	bool live = false;
+
+	for(size_t i = 0; i < sdp->n_media; i++)
+		live |= tg_media_is_live(&sdp->media[i])
+				&& sdp->media[i].kind != TG_SDP_PROTO_OTHER;
+	if(!live || !ask.needed)
+		return;
+	if(tg_media_check_proof(sdp, &ask, NULL) != TG_REASON_NONE)
+		refuse(out, TG_REASON_MEDIA_UNPROVEN,
+				"no valid proof of the media node's plugin");
+}
+
+static bool strip(
+		const struct tg_sdp *sdp, struct tg_arena *arena, struct tg_span *text)
+{
+	struct tg_sdp_edit *edit = tg_sdp_edit_new(sdp, arena);
+	size_t n;
+
+	if(!edit || !tg_media_strip_proof(sdp, edit, &n))
+		return false;
+	if(n)
+		*text = tg_sdp_edit_apply(edit);
+	return text->ptr != NULL;
+}
+
+void srtpp_look_out(const struct tg_media_message *m,
+		const struct srtpp_party *to, const struct srtpp_party *other,
+		struct tg_arena *arena, struct srtpp_look *out,
+		struct tg_span *rewritten)
+{
+	struct tg_media_ask ask = {
+			.media = to->media,
+			.direction = TG_POL_OUT,
+			.offer = srtpp_is_offer(m),
+			.keys_allowed = to->keys_allowed,
+	};
+	struct tg_span with[TG_MEDIA_SDP_MAX];
+	struct srtpp_look one;
+	bool changed = false;
+	struct tg_sdp sdp;
+
+	memset(out, 0, sizeof(*out));
+	*rewritten = tg_span_of(NULL, 0);
+	for(size_t i = 0; i < m->n_sdp; i++) {
+		with[i] = m->sdp[i];
+		memset(&one, 0, sizeof(one));
+		if(parse(m->sdp[i], arena, to, &one, &sdp)) {
+			judge(&sdp, &ask, &one);
+			if(one.reason == TG_REASON_NONE)
+				check_proof(&sdp, m, to, other, ask.offer, &one);
+			if(!strip(&sdp, arena, &with[i]))
+				refuse(&one, TG_REASON_INTERNAL, "out of memory");
+		}
+		changed |= with[i].ptr != m->sdp[i].ptr;
+		out->secured += one.secured;
+		out->clear += one.clear;
+		if(out->reason == TG_REASON_NONE && one.reason != TG_REASON_NONE)
+			refuse(out, one.reason, one.detail);
+	}
+	if(!changed)
+		return;
+	*rewritten = tg_media_message_write(m, with, arena);
+	if(!rewritten->ptr)
+		refuse(out, TG_REASON_INTERNAL, "out of memory");
+}
+
+bool srtpp_decide(const struct tg_pol *p, const char *gate,
+		const struct srtpp_party *who, const struct srtpp_look *look)
+{
+	struct tg_pol_verdict v = {
+			.decision = TG_POL_DENY,
+			.reason = look->reason,
+			.peer = who->peer,
+			.clients = who->clients,
+	};
+
+	if(look->reason == TG_REASON_NONE)
+		return true;
+	if(who->media)
+		v.rule = who->media->where;
+	tg_pol_apply_audit(p, &v);
+	srtpp_tlsp.report(p, gate, &v, look->detail);
+	if(v.decision == TG_POL_ALLOW)
+		srtpp_stats_add(SRTPP_AUDITED, 1);
+	else
+		srtpp_stats_refused(look->reason);
+	return v.decision == TG_POL_ALLOW;
+}

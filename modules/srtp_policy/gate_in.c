@@ -1,0 +1,140 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Descriptions on their way in. A pre-script callback: the script cannot
+ * forget it. A request is answered with its final code and a Warning that
+ * names the line; a provisional reply is dropped; a final one becomes a
+ * refusal, see refuse.c. An ACK has no answer: it is dropped, and the call
+ * with it.
+ */
+#include "core/data_lump_rpl.h"
+#include "core/dprint.h"
+#include "core/script_cb.h"
+#include "core/sr_module.h"
+#include "core/tcp_init.h"
+#include "modules/sl/sl.h"
+
+#include "srtp_policy/srtpp.h"
+
+static sl_api_t slb; /* all NULL without sl */
+
+/* RFC 3261 section 20.43; the agent is a pseudonym */
+static int warn(struct sip_msg *msg, const struct srtpp_look *look)
+{
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+			"Warning: %u srtp_policy \"%s: %s\"\r\n",
+			look->reason == TG_REASON_MEDIA_CLEAR ? 302 : 399,
+			tg_reason_get(look->reason)->id, look->detail);
+
+	if(n < 0 || (size_t)n >= sizeof(text))
+		return -1;
+	return add_lump_rpl(msg, text, n, LUMP_RPL_HDR) ? 0 : -1;
+}
+
+static int answer(
+		struct sip_msg *msg, const struct srtpp_look *look, bool stateful)
+{
+	const struct tg_reason_info *info = tg_reason_get(look->reason);
+	str phrase = {(char *)info->sip_text, (int)strlen(info->sip_text)};
+
+	if(msg->REQ_METHOD == METHOD_ACK || !info->sip_code)
+		return -1;
+	if(warn(msg, look) < 0)
+		LM_DBG("no memory for a Warning\n");
+	if(stateful && slb.freply)
+		return slb.freply(msg, (int)info->sip_code, &phrase);
+	return slb.sreply ? slb.sreply(msg, (int)info->sip_code, &phrase) : -1;
+}
+
+/* Nobody we know: gate 2 of tls_policy has its own word on that */
+static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
+		struct tg_media_message *m, struct srtpp_party *from,
+		struct srtpp_look *look)
+{
+	enum tg_media_rc rc = tg_media_message_read(srtpp_bytes(msg), m);
+
+	memset(look, 0, sizeof(*look));
+	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && m->n_sdp == 0)
+			|| !srtpp_party_of_source(p, msg, from))
+		return false;
+	if(rc == TG_MEDIA_OK) {
+		srtpp_look_in(m, from, look);
+	} else if(from->media->level != TG_LEVEL_NONE) {
+		look->reason = TG_REASON_SDP_MALFORMED;
+		snprintf(look->detail, sizeof(look->detail),
+				"the body cannot be taken apart");
+	}
+	return true;
+}
+
+static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	const struct tg_pol *p = srtpp_tlsp.ref();
+	struct tg_media_message m;
+	struct srtpp_party from;
+	struct srtpp_look look;
+	int pass = 1;
+
+	(void)flags;
+	(void)param;
+	if(look_at(p, msg, &m, &from, &look)
+			&& !srtpp_decide(p, "media-in", &from, &look)) {
+		answer(msg, &look, false);
+		pass = 0;
+	}
+	srtpp_tlsp.unref(p);
+	return pass;
+}
+
+static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	const struct tg_pol *p = srtpp_tlsp.ref();
+	struct tg_media_message m;
+	struct srtpp_party from;
+	struct srtpp_look look;
+	int pass = 1;
+
+	(void)flags;
+	(void)param;
+	if(msg->REPLY_STATUS < 300 && look_at(p, msg, &m, &from, &look)
+			&& !srtpp_decide(p, "media-in", &from, &look))
+		pass = msg->REPLY_STATUS >= 200 && srtpp_refuse_reply(msg, &m, &look);
+	srtpp_tlsp.unref(p);
+	return pass;
+}
+
+int srtpp_check(struct sip_msg *msg)
+{
+	const struct tg_pol *p = srtpp_tlsp.ref();
+	struct tg_media_message m;
+	struct srtpp_party from;
+	struct srtpp_look look;
+	int result = 1;
+
+	if(look_at(p, msg, &m, &from, &look)
+			&& !srtpp_decide(p, "media-route", &from, &look)) {
+		if(msg->first_line.type == SIP_REQUEST)
+			answer(msg, &look, true);
+		result = -1;
+	}
+	srtpp_tlsp.unref(p);
+	return result;
+}
+
+int srtpp_gate_in_init(void)
+{
+	if(find_export("bind_sl", 0, 0) && sl_load_api(&slb) < 0)
+		return -1;
+	if(!slb.sreply)
+		LM_WARN("sl.so is not loaded: refused requests get no answer\n");
+	/* a reply that is refused is written anew in its own buffer */
+	tcp_set_clone_rcvbuf(1);
+	if(register_script_cb(on_request, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
+			|| register_script_cb(on_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
+					   < 0) {
+		LM_ERR("Kamailio takes no pre-script callbacks\n");
+		return -1;
+	}
+	return 0;
+}

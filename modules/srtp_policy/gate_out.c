@@ -1,0 +1,208 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Descriptions on their way out, judged on the octets that leave: after
+ * rtpengine, after every route of the script. Two places:
+ *
+ *   reply out  tm has run the script on a reply and is about to pass it on;
+ *              a 2xx that may not pass still can become a failure here
+ *   leaving    the last look, gate 4 of tls_policy: nothing gets by it. The
+ *              plugin's proof is taken out here
+ */
+#include "core/dprint.h"
+#include "core/events.h"
+#include "core/fix_lumps.h"
+#include "core/mem/mem.h"
+#include "core/msg_translator.h"
+
+#include "srtp_policy/srtpp.h"
+
+#define WANTED_MAX 16
+
+/* ---- leaving ------------------------------------------------------------------ */
+
+static void deny(const struct tlsp_leaving *what, const struct srtpp_party *to,
+		const struct srtpp_look *look, struct tg_pol_verdict *verdict)
+{
+	verdict->decision = TG_POL_DENY;
+	verdict->audited = false;
+	verdict->reason = look->reason;
+	verdict->peer = to->peer;
+	verdict->clients = to->clients;
+	if(to->media)
+		verdict->rule = to->media->where;
+	tg_pol_apply_audit(what->policy, verdict);
+	if(verdict->decision == TG_POL_ALLOW) {
+		srtpp_stats_add(SRTPP_AUDITED, 1);
+		return;
+	}
+	srtpp_stats_refused(look->reason);
+	LM_NOTICE("a description does not leave: reason=%s %s\n",
+			tg_reason_get(look->reason)->id, look->detail);
+}
+
+/* Where the request that is being relayed came from */
+static bool far_side(const struct tg_pol *p, const struct tg_media_message *m,
+		struct srtpp_party *out)
+{
+	struct cell *t = m->request ? srtpp_transaction() : NULL;
+
+	return t && t->uas.request
+		   && srtpp_party_of_connection(p, &t->uas.request->rcv, out);
+}
+
+static void pass_on(struct tg_span with, struct tg_span *rewritten)
+{
+	char *copy;
+
+	if(!with.ptr)
+		return;
+	copy = pkg_malloc(with.len + 1);
+	if(!copy)
+		return;
+	memcpy(copy, with.ptr, with.len);
+	copy[with.len] = 0;
+	*rewritten = tg_span_of(copy, with.len);
+}
+
+static void judge_for(const struct tlsp_leaving *what,
+		const struct tg_media_message *m, const struct srtpp_party *to,
+		struct tg_pol_verdict *verdict, struct tg_span *rewritten)
+{
+	struct srtpp_party other;
+	struct tg_span with;
+	struct tg_arena arena;
+	struct srtpp_look look;
+	bool known = far_side(what->policy, m, &other);
+
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	srtpp_look_out(m, to, known ? &other : NULL, &arena, &look, &with);
+	if(look.reason == TG_REASON_NONE) {
+		srtpp_stats_add(SRTPP_SECURED, (int)look.secured);
+		srtpp_stats_add(SRTPP_CLEAR, (int)look.clear);
+	} else {
+		deny(what, to, &look, verdict);
+	}
+	if(verdict->decision == TG_POL_ALLOW && !rewritten->ptr) {
+		pass_on(with, rewritten);
+		if(with.ptr && !rewritten->ptr) {
+			look.reason = TG_REASON_INTERNAL;
+			deny(what, to, &look, verdict);
+		}
+	}
+	tg_arena_deinit(&arena);
+}
+
+/* Several peers share the address: it must be fit for each of them */
+static void judge_for_wanted(const struct tlsp_leaving *what,
+		const struct tg_media_message *m, struct tg_pol_verdict *verdict,
+		struct tg_span *rewritten)
+{
+	const struct tg_pol_peer *peer[WANTED_MAX];
+	struct srtpp_look look = {.reason = TG_REASON_AMBIGUOUS};
+	struct srtpp_party to = {0};
+	size_t n = tg_pol_wanted_peers(
+			what->policy, &what->egress->conn, peer, WANTED_MAX);
+
+	if(n == 0 || n > WANTED_MAX)
+		deny(what, &to, &look, verdict);
+	for(size_t i = 0; i < n && verdict->decision == TG_POL_ALLOW; i++) {
+		if(srtpp_party_of_egress(
+				   what->policy, what->egress, peer[i], NULL, &to))
+			judge_for(what, m, &to, verdict, rewritten);
+		else
+			deny(what, &to, &look, verdict);
+	}
+}
+
+static void on_leaving(const struct tlsp_leaving *what,
+		struct tg_pol_verdict *verdict, struct tg_span *rewritten)
+{
+	struct srtpp_look look = {.reason = TG_REASON_SDP_MALFORMED,
+			.detail = "the body cannot be taken apart"};
+	struct tg_media_message m;
+	struct srtpp_party to;
+
+	switch(tg_media_message_read(what->bytes, &m)) {
+		case TG_MEDIA_NOT_SIP:
+			return;
+		case TG_MEDIA_OK:
+			if(m.n_sdp == 0)
+				return;
+			break;
+		default:
+			memset(&to, 0, sizeof(to));
+			to.peer = what->verdict->peer;
+			to.clients = what->verdict->clients;
+			deny(what, &to, &look, verdict);
+			return;
+	}
+	if(srtpp_party_of_egress(what->policy, what->egress, what->verdict->peer,
+			   what->verdict->clients, &to))
+		judge_for(what, &m, &to, verdict, rewritten);
+	else
+		judge_for_wanted(what, &m, verdict, rewritten);
+}
+
+/* ---- reply out ------------------------------------------------------------------ */
+
+static void judge_reply(const struct tg_pol *p, struct sip_msg *msg,
+		const struct tg_media_message *m)
+{
+	struct srtpp_party source, to;
+	struct srtpp_look look;
+	struct tg_span with;
+	struct tg_arena arena;
+	bool known = srtpp_party_of_source(p, msg, &source);
+
+	if(!srtpp_party_of_target(p, msg, &to))
+		return; /* gate 4 stops it */
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	srtpp_look_out(m, &to, known ? &source : NULL, &arena, &look, &with);
+	if(!srtpp_decide(p, "media-answer", &to, &look)) {
+		struct tg_media_message received;
+
+		if(tg_media_message_read(srtpp_bytes(msg), &received) == TG_MEDIA_OK)
+			srtpp_refuse_reply(msg, &received, &look);
+	}
+	tg_arena_deinit(&arena);
+}
+
+/* As it would leave, but for the Via that is ours */
+static int on_reply_out(sr_event_param_t *evp)
+{
+	struct sip_msg *msg = evp->rpl;
+	struct tg_media_message m;
+	unsigned int n = 0;
+	char *octets;
+
+	if(!msg || msg == FAKED_REPLY || msg->first_line.type != SIP_REPLY
+			|| msg->REPLY_STATUS < 200 || msg->REPLY_STATUS >= 300)
+		return 0;
+	octets = generate_res_buf_from_sip_res(msg, &n, BUILD_NO_VIA1_UPDATE);
+	free_via_clen_lump(&msg->add_rm);
+	if(!octets)
+		return 0; /* tm fails at the same place */
+	if(tg_media_message_read(tg_span_of(octets, n), &m) == TG_MEDIA_OK
+			&& m.n_sdp > 0) {
+		const struct tg_pol *p = srtpp_tlsp.ref();
+
+		judge_reply(p, msg, &m);
+		srtpp_tlsp.unref(p);
+	}
+	pkg_free(octets);
+	return 0;
+}
+
+int srtpp_gate_out_init(void)
+{
+	if(srtpp_tlsp.on_leaving(on_leaving) < 0) {
+		LM_ERR("tls_policy takes no judge of what leaves\n");
+		return -1;
+	}
+	if(sr_event_register_cb(SREV_SIP_REPLY_OUT, on_reply_out) != 0) {
+		LM_ERR("no free place for a callback on replies\n");
+		return -1;
+	}
+	return 0;
+}
