@@ -24,13 +24,11 @@ struct tcp_connection *_tcpconn_find(int id, struct ip_addr *ip, int port,
 		struct ip_addr *l_ip, int l_port, sip_protos_t proto);
 #define tlsp_tcpconn_find(id, ip, port, l_ip, l_port, proto) \
 	_tcpconn_find(id, ip, port, l_ip, l_port, proto)
-#define tlsp_tcpconn_get(id) tcpconn_get(id, NULL, 0, NULL, 0, PROTO_NONE)
 #else
 struct tcp_connection *_tcpconn_find(
 		int id, struct ip_addr *ip, int port, struct ip_addr *l_ip, int l_port);
 #define tlsp_tcpconn_find(id, ip, port, l_ip, l_port, proto) \
 	_tcpconn_find(id, ip, port, l_ip, l_port)
-#define tlsp_tcpconn_get(id) tcpconn_get(id, NULL, 0, NULL, 0)
 #endif
 
 #endif

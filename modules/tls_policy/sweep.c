@@ -14,7 +14,6 @@
 #include "core/pass_fd.h"
 #include "core/timer.h"
 
-#include "tls_policy/compat.h"
 #include "tls_policy/tlsp.h"
 
 #define PARTS 50 /* ticks per round */
@@ -29,7 +28,7 @@ struct sweep {
 /* As a sender does that wants a connection closed: tcp_main takes our count */
 static void close_connection(int id)
 {
-	struct tcp_connection *c = tlsp_tcpconn_get(id);
+	struct tcp_connection *c = tcpconn_get(id, NULL, 0, NULL, 0);
 	long command[2];
 
 	if(!c)
