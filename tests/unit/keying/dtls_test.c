@@ -9,236 +9,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "keying/keying.h"
-
-#define QUEUE 256
-#define DATAGRAM 2048
-
-struct datagram {
-	enum tg_key_component component;
-	struct tg_key_path from, to;
-	size_t n;
-	uint8_t octet[DATAGRAM];
-};
-
-/* What one object sends */
-struct wire {
-	size_t n;
-	size_t octets; /* sent in all */
-	size_t largest;
-	struct tg_key_path self;
-	struct datagram *d;
-};
-
-struct end {
-	struct tg_key_host host;
-	struct tg_key_cert *cert;
-	struct wire wire;
-	struct tg_key *key;
-};
-
-static void enqueue(void *user, enum tg_key_component component,
-		const struct tg_key_path *to, const uint8_t *octet, size_t octets)
-{
-	struct wire *w = user;
-	struct datagram *d = &w->d[w->n];
-
-	assert_true(w->n < QUEUE);
-	assert_true(octets <= DATAGRAM);
-	d->component = component;
-	d->from = w->self;
-	d->to = *to;
-	d->n = octets;
-	memcpy(d->octet, octet, octets);
-	w->n++;
-	w->octets += octets;
-	if(octets > w->largest)
-		w->largest = octets;
-}
-
-static struct tg_key_path path(uint8_t host, uint16_t port)
-{
-	uint8_t octet[4] = {192, 0, 2, host};
-
-	return (struct tg_key_path){.addr = tg_addr_of(octet, 4), .port = port};
-}
-
-static void open_end(struct end *e, uint8_t host, const enum tg_suite *suites)
-{
-	struct tg_key_profile p = {0};
-	const char *why;
-
-	memset(e, 0, sizeof(*e));
-	for(size_t i = 0; suites[i]; i++)
-		p.suite[i] = suites[i];
-	e->cert = tg_key_cert_new_self_signed(&why);
-	assert_non_null(e->cert);
-	e->host.cert = e->cert;
-	e->host.send = enqueue;
-	memset(e->host.cookie_secret, host, sizeof(e->host.cookie_secret));
-	e->wire.self = path(host, 4000);
-	e->wire.d = calloc(QUEUE, sizeof(*e->wire.d));
-	e->key = tg_key_new(TG_KX_DTLS, &p, &e->host, &e->wire);
-	assert_non_null(e->key);
-}
-
-static void close_end(struct end *e)
-{
-	tg_key_free(e->key);
-	tg_key_cert_free(e->cert);
-	free(e->wire.d);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* ---- descriptions ------------------------------------------------------- */
-
-static struct tg_span value_of(const struct tg_key_lines *l, const char *name)
-{
-	for(size_t i = 0; i < l->n; i++) {
-		struct tg_span s = tg_span_of(l->line[i].text, l->line[i].len);
-
-		if(tg_span_starts(s, tg_span_cstr(name)))
-			return tg_span_of(s.ptr + strlen(name), s.len - strlen(name));
-	}
-	return tg_span_of(NULL, 0);
-}
-
-static enum tg_sdp_setup setup_of(struct tg_span s)
-{
-	if(tg_span_eq(s, TG_SPAN("active")))
-		return TG_SDP_SETUP_ACTIVE;
-	if(tg_span_eq(s, TG_SPAN("passive")))
-		return TG_SDP_SETUP_PASSIVE;
-	if(tg_span_eq(s, TG_SPAN("actpass")))
-		return TG_SDP_SETUP_ACTPASS;
-	return TG_SDP_SETUP_NONE;
-}
-
-static struct tg_sdp_media media(const struct tg_key_lines *l)
-{
-	struct tg_sdp_media m = {0};
-	struct tg_span f = value_of(l, "a=fingerprint:");
-
-	m.security.fingerprint_hash = tg_span_cut(&f, ' ');
-	m.security.fingerprint = f;
-	m.security.n_fingerprints = 1;
-	m.security.setup = setup_of(value_of(l, "a=setup:"));
-	m.security.tls_id = value_of(l, "a=tls-id:");
-	return m;
-}
-
-/* ---- the network -------------------------------------------------------- */
-
-/* Moves everything that waits on one wire to the other end; percent lost */
-static bool move(struct end *from, struct end *to, unsigned percent)
-{
-	struct datagram *d = from->wire.d;
-	size_t n = from->wire.n;
-	struct datagram *copy = calloc(n + 1, sizeof(*copy));
-
-	memcpy(copy, d, n * sizeof(*d));
-	from->wire.n = 0;
-	for(size_t i = 0; i < n; i++) {
-		size_t at = percent && i + 1 < n && rand() % 3 == 0 ? i + 1 : i;
-		struct datagram t = copy[i];
-
-		copy[i] = copy[at];
-		copy[at] = t;
-		if((unsigned)(rand() % 100) < percent)
-			continue;
-		tg_key_datagram(to->key, copy[i].component, &copy[i].from,
-				copy[i].octet, copy[i].n, now_ms());
-	}
-	free(copy);
-	return n > 0;
-}
-
-static void sleep_until_due(struct end *a, struct end *b)
-{
-	int64_t x = tg_key_timeout_ms(a->key, now_ms());
-	int64_t y = tg_key_timeout_ms(b->key, now_ms());
-	int64_t ms = x < 0 || (y >= 0 && y < x) ? y : x;
-	struct timespec t = {.tv_nsec = 1000000
-									* (ms > 300      ? 300
-											: ms < 1 ? 1
-													 : ms)};
-
-	nanosleep(&t, NULL);
-}
-
-static bool ready(const struct end *e)
-{
-	return tg_key_state(e->key, TG_KEY_RTP) == TG_KEY_READY
-		   && tg_key_state(e->key, TG_KEY_RTCP) == TG_KEY_READY;
-}
-
-/* Until both have keys, or nothing moves any more (percent 0) */
-static void run(struct end *a, struct end *b, unsigned percent)
-{
-	for(int round = 0; round < 400; round++) {
-		bool moved = move(a, b, percent);
-
-		moved |= move(b, a, percent);
-		if(moved)
-			continue;
-		if((ready(a) && ready(b)) || percent == 0)
-			return;
-		sleep_until_due(a, b);
-		tg_key_tick(a->key, now_ms());
-		tg_key_tick(b->key, now_ms());
-	}
-}
-
-static void offer_and_answer(struct end *a, struct end *b, bool fresh)
-{
-	struct tg_key_lines l;
-	struct tg_sdp_media m;
-
-	assert_int_equal(tg_key_offer(a->key, fresh, &l), TG_KEY_OK);
-	m = media(&l);
-	assert_int_equal(tg_key_take_offer(b->key, &m), TG_KEY_OK);
-	assert_int_equal(tg_key_answer(b->key, fresh, &l), TG_KEY_OK);
-	m = media(&l);
-	assert_int_equal(tg_key_take_answer(a->key, &m), TG_KEY_OK);
-}
-
-static void connect_all(struct end *a, const struct end *to)
-{
-	for(int c = 0; c < TG_KEY_COMPONENTS; c++)
-		tg_key_connect(
-				a->key, (enum tg_key_component)c, &to->wire.self, now_ms());
-}
-
-static void assert_crossed(const struct end *a, const struct end *b)
-{
-	for(int c = 0; c < TG_KEY_COMPONENTS; c++) {
-		enum tg_key_component comp = (enum tg_key_component)c;
-
-		assert_int_equal(tg_key_state(a->key, comp), TG_KEY_READY);
-		assert_int_equal(tg_key_state(b->key, comp), TG_KEY_READY);
-		assert_true(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_TX),
-				tg_key_material(b->key, comp, TG_SRTP_RX)));
-		assert_true(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_RX),
-				tg_key_material(b->key, comp, TG_SRTP_TX)));
-		assert_false(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_RX),
-				tg_key_material(a->key, comp, TG_SRTP_TX)));
-	}
-}
-
-static const enum tg_suite usual[] = {TG_SUITE_AEAD_AES_256_GCM,
-		TG_SUITE_AEAD_AES_128_GCM, TG_SUITE_AES_256_CM_HMAC_SHA1_80,
-		TG_SUITE_AES_CM_128_HMAC_SHA1_80, TG_SUITE_NONE};
+#include "network.h"
 
 /* ---- tests -------------------------------------------------------------- */
 
@@ -253,23 +26,23 @@ static void agrees_on_keys_for_each_profile(void **state)
 		enum tg_suite suites[] = {with[i], TG_SUITE_NONE};
 		struct end a, b;
 
-		open_end(&a, 1, suites);
-		open_end(&b, 2, usual);
+		net_open_end(&a, 1, suites);
+		net_open_end(&b, 2, net_usual);
 		if(i == 1) { /* not in the usual list */
-			close_end(&b);
-			open_end(&b, 2, suites);
+			net_close_end(&b);
+			net_open_end(&b, 2, suites);
 		}
-		offer_and_answer(&a, &b, false);
+		net_offer_and_answer(&a, &b, false);
 		assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_AGREED);
 		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
-		connect_all(&b, &a);
-		run(&a, &b, 0);
-		assert_crossed(&a, &b);
+		net_connect_all(&b, &a);
+		net_run(&a, &b, 0);
+		net_assert_crossed(&a, &b);
 		assert_int_equal(
 				tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_TX)->suite, with[i]);
 		assert_int_equal(tg_key_reason(a.key), TG_REASON_NONE);
-		close_end(&a);
-		close_end(&b);
+		net_close_end(&a);
+		net_close_end(&b);
 	}
 }
 
@@ -286,29 +59,30 @@ static void writes_the_lines_of_each_role(void **state)
 
 	(void)state;
 	for(size_t i = 0; i < 3; i++) {
-		open_end(&a, 1, usual);
-		open_end(&b, 2, usual);
+		net_open_end(&a, 1, net_usual);
+		net_open_end(&b, 2, net_usual);
 		assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-		assert_true(tg_span_eq(value_of(&l, "a=setup:"), TG_SPAN("actpass")));
-		assert_int_equal(value_of(&l, "a=fingerprint:sha-256 ").len, 95);
-		assert_int_equal(value_of(&l, "a=tls-id:").len, 32);
+		assert_true(
+				tg_span_eq(net_value_of(&l, "a=setup:"), TG_SPAN("actpass")));
+		assert_int_equal(net_value_of(&l, "a=fingerprint:sha-256 ").len, 95);
+		assert_int_equal(net_value_of(&l, "a=tls-id:").len, 32);
 		assert_int_equal(tg_key_offer(a.key, false, &again), TG_KEY_OK);
 		for(size_t j = 0; j < l.n; j++)
 			assert_string_equal(l.line[j].text, again.line[j].text);
-		m = media(&l);
+		m = net_media(&l);
 		m.security.setup = row[i].theirs;
 		if(i == 2)
 			m.security.tls_id = tg_span_of(NULL, 0);
 		assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 		assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
 		assert_true(tg_span_eq(
-				value_of(&l, "a=setup:"), tg_span_cstr(row[i].ours)));
-		assert_int_equal(value_of(&l, "a=tls-id:").len, i == 2 ? 0 : 32);
+				net_value_of(&l, "a=setup:"), tg_span_cstr(row[i].ours)));
+		assert_int_equal(net_value_of(&l, "a=tls-id:").len, i == 2 ? 0 : 32);
 		assert_int_equal(tg_key_answer(b.key, false, &again), TG_KEY_OK);
 		for(size_t j = 0; j < l.n; j++)
 			assert_string_equal(l.line[j].text, again.line[j].text);
-		close_end(&a);
-		close_end(&b);
+		net_close_end(&a);
+		net_close_end(&b);
 	}
 }
 
@@ -319,23 +93,23 @@ static void the_passive_answerer_agrees_too(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
 	assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-	m = media(&l);
+	m = net_media(&l);
 	m.security.setup = TG_SDP_SETUP_ACTIVE;
 	assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 	assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
-	m = media(&l);
-	connect_all(&a, &b); /* before the answer: begins with it */
+	m = net_media(&l);
+	net_connect_all(&a, &b); /* before the answer: begins with it */
 	assert_int_equal(a.wire.n, 0);
 	assert_int_equal(tg_key_take_answer(a.key, &m), TG_KEY_OK);
-	assert_int_equal(tg_key_timeout_ms(a.key, now_ms()), 0);
-	tg_key_tick(a.key, now_ms());
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	assert_int_equal(tg_key_timeout_ms(a.key, net_now_ms()), 0);
+	tg_key_tick(a.key, net_now_ms());
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void refuses_descriptions_it_must_not_take(void **state)
@@ -347,12 +121,12 @@ static void refuses_descriptions_it_must_not_take(void **state)
 	struct end a, b, c;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	open_end(&c, 3, without);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_open_end(&c, 3, without);
 	assert_int_equal(tg_key_offer(c.key, false, &l), TG_KEY_NO_SUITE);
 	assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-	good = media(&l);
+	good = net_media(&l);
 	assert_int_equal(tg_key_take_offer(c.key, &good), TG_KEY_NO_SUITE);
 	assert_int_equal(tg_key_take_answer(b.key, &good), TG_KEY_ORDER);
 	m = good;
@@ -378,9 +152,9 @@ static void refuses_descriptions_it_must_not_take(void **state)
 	m.security.setup = TG_SDP_SETUP_ACTPASS; /* no role in an answer */
 	assert_int_equal(tg_key_take_answer(a.key, &m), TG_KEY_MISMATCH);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_OFFERED);
-	close_end(&a);
-	close_end(&b);
-	close_end(&c);
+	net_close_end(&a);
+	net_close_end(&b);
+	net_close_end(&c);
 }
 
 static void a_hello_before_the_answer_gives_no_keys_before_it(void **state)
@@ -390,22 +164,22 @@ static void a_hello_before_the_answer_gives_no_keys_before_it(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
 	assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-	m = media(&l);
+	m = net_media(&l);
 	assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 	assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
-	assert_true(ready(&b));
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
+	assert_true(net_ready(&b));
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_OFFERED);
 	assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
-	answer = media(&l);
+	answer = net_media(&l);
 	assert_int_equal(tg_key_take_answer(a.key, &answer), TG_KEY_OK);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void a_certificate_with_another_fingerprint_gets_no_media(void **state)
@@ -417,24 +191,24 @@ static void a_certificate_with_another_fingerprint_gets_no_media(void **state)
 		struct tg_sdp_media m;
 		struct end a, b, c;
 
-		open_end(&a, 1, usual);
-		open_end(&b, 2, usual);
-		open_end(&c, 3, usual);
+		net_open_end(&a, 1, net_usual);
+		net_open_end(&b, 2, net_usual);
+		net_open_end(&c, 3, net_usual);
 		assert_int_equal(tg_key_offer(c.key, false, &wrong), TG_KEY_OK);
 		assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-		m = media(when == 2 ? &wrong : &l);
+		m = net_media(when == 2 ? &wrong : &l);
 		assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 		assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
-		m = media(when == 2 ? &l : &wrong);
+		m = net_media(when == 2 ? &l : &wrong);
 		m.security.setup = TG_SDP_SETUP_ACTIVE;
 		if(when == 1) {
-			connect_all(&b, &a);
-			run(&a, &b, 0);
+			net_connect_all(&b, &a);
+			net_run(&a, &b, 0);
 		}
 		assert_int_equal(tg_key_take_answer(a.key, &m), TG_KEY_OK);
 		if(when != 1)
-			connect_all(&b, &a);
-		run(&a, &b, 0);
+			net_connect_all(&b, &a);
+		net_run(&a, &b, 0);
 		if(when == 2) {
 			assert_int_equal(tg_key_state(b.key, TG_KEY_RTP), TG_KEY_FAILED);
 			assert_int_equal(tg_key_reason(b.key), TG_REASON_MEDIA_KEYING);
@@ -445,16 +219,16 @@ static void a_certificate_with_another_fingerprint_gets_no_media(void **state)
 		}
 		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
 		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_TX));
-		close_end(&a);
-		close_end(&b);
-		close_end(&c);
+		net_close_end(&a);
+		net_close_end(&b);
+		net_close_end(&c);
 	}
 }
 
 /* The first flight of an active end, for a passive one to judge */
 static struct datagram first_hello(struct end *active, const struct end *to)
 {
-	connect_all(active, to);
+	net_connect_all(active, to);
 	assert_true(active->wire.n >= 1);
 	return active->wire.d[0];
 }
@@ -467,45 +241,45 @@ static void an_unverified_source_gets_little_and_costs_nothing(void **state)
 	size_t before;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
 	hello = first_hello(&b, &a);
 	(void)l;
 	for(uint16_t port = 1; port <= 200; port++) {
-		struct tg_key_path from = path((uint8_t)(10 + port % 200), port);
+		struct tg_key_path from = net_path((uint8_t)(10 + port % 200), port);
 
 		before = a.wire.octets;
 		a.wire.n = 0;
 		tg_key_datagram(
-				a.key, TG_KEY_RTP, &from, hello.octet, hello.n, now_ms());
+				a.key, TG_KEY_RTP, &from, hello.octet, hello.n, net_now_ms());
 		assert_true(a.wire.octets - before <= 3 * hello.n);
 		assert_int_equal(a.wire.n, 1);
 		assert_int_equal(a.wire.d[0].to.port, port);
 		assert_true(a.wire.octets - before < 100); /* HelloVerifyRequest */
-		assert_int_equal(tg_key_timeout_ms(a.key, now_ms()), -1);
+		assert_int_equal(tg_key_timeout_ms(a.key, net_now_ms()), -1);
 	}
 	/* the cookie of one source is worth nothing at another */
 	a.wire.n = b.wire.n = 0;
-	tg_key_datagram(
-			a.key, TG_KEY_RTP, &b.wire.self, hello.octet, hello.n, now_ms());
-	move(&a, &b, 0);
+	tg_key_datagram(a.key, TG_KEY_RTP, &b.wire.self, hello.octet, hello.n,
+			net_now_ms());
+	net_move(&a, &b, 0);
 	assert_int_equal(b.wire.n, 1);
 	retry = b.wire.d[0];
 	for(uint16_t port = 1; port <= 50; port++) {
-		struct tg_key_path from = path(99, port);
+		struct tg_key_path from = net_path(99, port);
 
 		a.wire.n = 0;
 		tg_key_datagram(
-				a.key, TG_KEY_RTP, &from, retry.octet, retry.n, now_ms());
+				a.key, TG_KEY_RTP, &from, retry.octet, retry.n, net_now_ms());
 		assert_true(a.wire.n <= 1);
-		assert_int_equal(tg_key_timeout_ms(a.key, now_ms()), -1);
+		assert_int_equal(tg_key_timeout_ms(a.key, net_now_ms()), -1);
 	}
 	a.wire.n = 0;
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void rubbish_is_survived(void **state)
@@ -513,14 +287,14 @@ static void rubbish_is_survived(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
-	connect_all(&b, &a);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&b, &a);
 	for(int i = 0; i < 2000; i++) {
 		uint8_t octet[300];
 		struct tg_key_path from =
-				i % 2 ? b.wire.self : path((uint8_t)(rand() % 250), 9);
+				i % 2 ? b.wire.self : net_path((uint8_t)(rand() % 250), 9);
 		size_t n = (size_t)rand() % sizeof(octet);
 
 		for(size_t j = 0; j < n; j++)
@@ -528,16 +302,16 @@ static void rubbish_is_survived(void **state)
 		octet[0] = (uint8_t)(20 + rand() % 4);
 		octet[1] = 0xfe;
 		octet[2] = 0xfd;
-		tg_key_datagram(a.key, TG_KEY_RTP, &from, octet, n, now_ms());
+		tg_key_datagram(a.key, TG_KEY_RTP, &from, octet, n, net_now_ms());
 		if(octet[0] != 21) /* an alert in clear may end an active try */
 			tg_key_datagram(
-					b.key, TG_KEY_RTP, &a.wire.self, octet, n, now_ms());
+					b.key, TG_KEY_RTP, &a.wire.self, octet, n, net_now_ms());
 		a.wire.n = 0;
 	}
-	run(&a, &b, 1);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_run(&a, &b, 1);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void the_right_one_wins_among_strangers(void **state)
@@ -547,41 +321,41 @@ static void the_right_one_wins_among_strangers(void **state)
 	struct end a, b, stranger[6];
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
 	assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-	m = media(&l);
+	m = net_media(&l);
 	assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 	assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
-	answer = media(&l);
+	answer = net_media(&l);
 	for(uint8_t i = 0; i < 6; i++) {
 		struct tg_key_lines unused;
 
-		open_end(&stranger[i], 20 + i, usual);
+		net_open_end(&stranger[i], 20 + i, net_usual);
 		assert_int_equal(tg_key_take_offer(stranger[i].key, &m), TG_KEY_OK);
 		assert_int_equal(
 				tg_key_answer(stranger[i].key, false, &unused), TG_KEY_OK);
 	}
 	/* three strangers finish first, the right one comes fourth */
 	for(int i = 0; i < 3; i++) {
-		connect_all(&stranger[i], &a);
-		run(&a, &stranger[i], 0);
+		net_connect_all(&stranger[i], &a);
+		net_run(&a, &stranger[i], 0);
 	}
-	connect_all(&b, &a);
-	run(&a, &b, 0);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
 	/* no room for more before the answer */
 	for(int i = 3; i < 6; i++) {
-		connect_all(&stranger[i], &a);
-		run(&a, &stranger[i], 0);
-		assert_false(ready(&stranger[i]));
+		net_connect_all(&stranger[i], &a);
+		net_run(&a, &stranger[i], 0);
+		assert_false(net_ready(&stranger[i]));
 	}
 	assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
 	assert_int_equal(tg_key_take_answer(a.key, &answer), TG_KEY_OK);
-	assert_crossed(&a, &b);
+	net_assert_crossed(&a, &b);
 	for(int i = 0; i < 6; i++)
-		close_end(&stranger[i]);
-	close_end(&a);
-	close_end(&b);
+		net_close_end(&stranger[i]);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void survives_loss_and_reorder(void **state)
@@ -591,17 +365,17 @@ static void survives_loss_and_reorder(void **state)
 	for(int i = 0; i < 4; i++) {
 		struct end a, b;
 
-		open_end(&a, 1, usual);
-		open_end(&b, 2, usual);
+		net_open_end(&a, 1, net_usual);
+		net_open_end(&b, 2, net_usual);
 		a.host.mtu = b.host.mtu = 400; /* more datagrams to lose */
-		offer_and_answer(&a, &b, false);
-		connect_all(&b, &a);
-		run(&a, &b, 20);
-		assert_crossed(&a, &b);
+		net_offer_and_answer(&a, &b, false);
+		net_connect_all(&b, &a);
+		net_run(&a, &b, 20);
+		net_assert_crossed(&a, &b);
 		assert_true(a.wire.largest <= 400);
 		assert_true(b.wire.largest <= 400);
-		close_end(&a);
-		close_end(&b);
+		net_close_end(&a);
+		net_close_end(&b);
 	}
 }
 
@@ -610,23 +384,23 @@ static void each_component_has_keys_of_its_own(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
 	tg_key_set_components(a.key, true);
 	tg_key_set_components(b.key, true);
-	offer_and_answer(&a, &b, false);
-	tg_key_connect(b.key, TG_KEY_RTP, &a.wire.self, now_ms());
-	run(&a, &b, 0);
+	net_offer_and_answer(&a, &b, false);
+	tg_key_connect(b.key, TG_KEY_RTP, &a.wire.self, net_now_ms());
+	net_run(&a, &b, 0);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_READY);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTCP), TG_KEY_AGREED);
 	assert_null(tg_key_material(a.key, TG_KEY_RTCP, TG_SRTP_RX));
-	tg_key_connect(b.key, TG_KEY_RTCP, &a.wire.self, now_ms());
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
+	tg_key_connect(b.key, TG_KEY_RTCP, &a.wire.self, net_now_ms());
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
 	assert_false(tg_srtp_keys_eq(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX),
 			tg_key_material(a.key, TG_KEY_RTCP, TG_SRTP_RX)));
-	close_end(&a);
-	close_end(&b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void an_unchanged_negotiation_keeps_the_association(void **state)
@@ -635,23 +409,23 @@ static void an_unchanged_negotiation_keeps_the_association(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
 	was = *tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX);
-	offer_and_answer(&a, &b, false);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
-	offer_and_answer(&b, &a, false); /* and the other way round */
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
+	net_offer_and_answer(&b, &a, false); /* and the other way round */
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
 	assert_true(tg_srtp_keys_eq(
 			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
 	assert_int_equal(tg_key_generation(a.key), 1);
-	close_end(&a);
-	close_end(&b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void a_fresh_negotiation_brings_new_keys(void **state)
@@ -660,35 +434,35 @@ static void a_fresh_negotiation_brings_new_keys(void **state)
 	struct end a, b;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
 	was = *tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX);
-	offer_and_answer(&b, &a, true);
+	net_offer_and_answer(&b, &a, true);
 	/* the old ones hold until there are new ones */
 	assert_true(tg_srtp_keys_eq(
 			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
-	connect_all(&a, &b);
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
+	net_connect_all(&a, &b);
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
 	assert_false(tg_srtp_keys_eq(
 			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
 	assert_int_equal(tg_key_generation(a.key), 2);
-	close_end(&a);
-	close_end(&b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void gives_up_on_a_far_end_that_is_silent(void **state)
 {
 	struct end a, b;
-	uint64_t t = now_ms();
+	uint64_t t = net_now_ms();
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
 	tg_key_connect(b.key, TG_KEY_RTP, &a.wire.self, t);
 	tg_key_tick(b.key, t + 29000);
 	assert_int_equal(tg_key_state(b.key, TG_KEY_RTP), TG_KEY_AGREED);
@@ -697,12 +471,12 @@ static void gives_up_on_a_far_end_that_is_silent(void **state)
 	assert_int_equal(tg_key_reason(b.key), TG_REASON_MEDIA_KEYING);
 	assert_int_equal(tg_key_timeout_ms(b.key, t + 30000), -1);
 	/* a new negotiation brings it back */
-	offer_and_answer(&a, &b, true);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_offer_and_answer(&a, &b, true);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void tries_again_when_a_forged_alert_ends_a_try(void **state)
@@ -710,22 +484,22 @@ static void tries_again_when_a_forged_alert_ends_a_try(void **state)
 	static const uint8_t alert[] = {
 			21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40};
 	struct end a, b;
-	uint64_t t = now_ms();
+	uint64_t t = net_now_ms();
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
 	tg_key_connect(b.key, TG_KEY_RTP, &a.wire.self, t);
 	tg_key_datagram(b.key, TG_KEY_RTP, &a.wire.self, alert, sizeof(alert), t);
 	b.wire.n = 0;
 	assert_int_equal(tg_key_state(b.key, TG_KEY_RTP), TG_KEY_AGREED);
 	assert_in_range(tg_key_timeout_ms(b.key, t), 1, 1000);
 	tg_key_tick(b.key, t + 1000);
-	run(&a, &b, 0);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void lingers_for_a_lost_flight_then_lets_go(void **state)
@@ -734,19 +508,19 @@ static void lingers_for_a_lost_flight_then_lets_go(void **state)
 	uint64_t t;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	offer_and_answer(&a, &b, false);
-	connect_all(&b, &a);
-	run(&a, &b, 0);
-	t = now_ms() + 60001;
-	assert_in_range(tg_key_timeout_ms(a.key, now_ms()), 50000, 60000);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
+	t = net_now_ms() + 60001;
+	assert_in_range(tg_key_timeout_ms(a.key, net_now_ms()), 50000, 60000);
 	tg_key_tick(a.key, t);
 	assert_int_equal(tg_key_timeout_ms(a.key, t), -1);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_READY);
-	assert_crossed(&a, &b);
-	close_end(&a);
-	close_end(&b);
+	net_assert_crossed(&a, &b);
+	net_close_end(&a);
+	net_close_end(&b);
 }
 
 static void forks_shake_hands_on_their_own(void **state)
@@ -756,26 +530,26 @@ static void forks_shake_hands_on_their_own(void **state)
 	struct end a, b, f;
 
 	(void)state;
-	open_end(&a, 1, usual);
-	open_end(&b, 2, usual);
-	open_end(&f, 1, usual);
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_open_end(&f, 1, net_usual);
 	assert_null(tg_key_fork(a.key, &f.wire));
 	assert_int_equal(tg_key_offer(a.key, false, &l), TG_KEY_OK);
-	m = media(&l);
+	m = net_media(&l);
 	tg_key_free(f.key);
 	f.key = tg_key_fork(a.key, &f.wire);
 	assert_non_null(f.key);
 	assert_int_equal(tg_key_take_offer(b.key, &m), TG_KEY_OK);
 	assert_int_equal(tg_key_answer(b.key, false, &l), TG_KEY_OK);
-	m = media(&l);
+	m = net_media(&l);
 	assert_int_equal(tg_key_take_answer(f.key, &m), TG_KEY_OK);
-	connect_all(&b, &f);
-	run(&f, &b, 0);
-	assert_crossed(&f, &b);
+	net_connect_all(&b, &f);
+	net_run(&f, &b, 0);
+	net_assert_crossed(&f, &b);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_OFFERED);
-	close_end(&a);
-	close_end(&b);
-	close_end(&f);
+	net_close_end(&a);
+	net_close_end(&b);
+	net_close_end(&f);
 }
 
 int main(void)
