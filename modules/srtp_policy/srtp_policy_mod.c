@@ -64,7 +64,7 @@ static int bind_tls_policy(void)
 
 static int bind_tm(void)
 {
-	if(find_export("load_tm", 0, 0) && load_tm_api(&srtpp_tm) < 0)
+	if(find_export("load_tm", NO_SCRIPT, 0) && load_tm_api(&srtpp_tm) < 0)
 		return -1;
 	if(!srtpp_tm.t_gett)
 		LM_WARN("tm.so is not loaded: the far side of a reply is not known\n");
