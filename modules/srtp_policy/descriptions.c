@@ -89,6 +89,11 @@ static void judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 	describe(&found, out->detail, sizeof(out->detail));
 }
 
+static bool is_capability(const struct tg_media_message *m)
+{
+	return tg_span_eq(m->method, TG_SPAN("OPTIONS"));
+}
+
 void srtpp_look_in(const struct tg_media_message *m,
 		const struct srtpp_party *from, struct srtpp_look *out)
 {
@@ -97,6 +102,7 @@ void srtpp_look_in(const struct tg_media_message *m,
 			.direction = TG_POL_IN,
 			.offer = srtpp_is_offer(m),
 			.keys_allowed = from->keys_allowed,
+			.capabilities = is_capability(m),
 	};
 	struct tg_arena arena;
 	struct tg_sdp sdp;
@@ -167,6 +173,7 @@ void srtpp_look_out(const struct tg_media_message *m,
 			.direction = TG_POL_OUT,
 			.offer = srtpp_is_offer(m),
 			.keys_allowed = to->keys_allowed,
+			.capabilities = is_capability(m),
 	};
 	struct tg_span with[TG_MEDIA_SDP_MAX];
 	struct srtpp_look one;
@@ -179,9 +186,11 @@ void srtpp_look_out(const struct tg_media_message *m,
 		with[i] = m->sdp[i];
 		memset(&one, 0, sizeof(one));
 		if(parse(m->sdp[i], arena, to, &one, &sdp)) {
-			judge(&sdp, &ask, &one);
-			if(one.reason == TG_REASON_NONE)
+			/* the proof first: where it is missing, so is the rest */
+			if(!ask.capabilities)
 				check_proof(&sdp, m, to, other, ask.offer, &one);
+			if(one.reason == TG_REASON_NONE)
+				judge(&sdp, &ask, &one);
 			if(!strip(&sdp, arena, &with[i]))
 				refuse(&one, TG_REASON_INTERNAL, "out of memory");
 		}

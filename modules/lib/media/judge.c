@@ -200,7 +200,7 @@ void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 	struct look l = {sdp, ask, out};
 
 	memset(out, 0, sizeof(*out));
-	if(!judge_exposure(&l))
+	if(!judge_exposure(&l) || ask->capabilities)
 		return;
 	for(size_t i = 0; i < sdp->n_media; i++) {
 		if(!judge_line(&l, &sdp->media[i]))

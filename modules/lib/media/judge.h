@@ -18,6 +18,9 @@ struct tg_media_ask {
 	enum tg_pol_direction direction;  /* IN: the party sent it */
 	bool offer;                       /* an offer; false: an answer */
 	bool keys_allowed; /* over signalling that may carry keys (A12) */
+	/* it describes abilities and sets nothing up (OPTIONS, RFC 3261 11.2):
+	 * only keys that would leave are looked at */
+	bool capabilities;
 };
 
 struct tg_media_finding {
