@@ -371,6 +371,7 @@ def stock_rtpengine(a_lab):
     seen = f"{answer.status} {answer.reason}" if answer else "no answer"
     reasons = sorted(set(re.findall(r"\breason=([a-z-]+)", a_lab.daemons["kamailio"]
                                     .log()[edge_log:])) - {"none"})
-    return (answer is not None and answer.status in (488, 503) and not rang
-            and media == 0 and bool({"media-unproven", "engine-absent"} & set(reasons)),
+    return (answer is not None and answer.status >= 400 and not rang
+            and media == 0 and bool(
+                {"media-unproven", "engine-absent", "media-clear"} & set(reasons)),
             f"{seen}, logged {', '.join(reasons) or 'no reason'}, the gateway {'rang' if rang else 'never rang'}, {media} RTP packets")
