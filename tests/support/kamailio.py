@@ -80,14 +80,15 @@ class Kamailio:
         return self
 
     def stop(self):
-        self.daemon.stop()
+        # 5.6.3, stock, at times ignores a SIGTERM that comes as it starts
+        self.daemon.stop(2)
 
     def running(self):
         return self.daemon.running()
 
     def _answers_rpc(self):
         try:
-            return "Server:" in self.rpc("core.info") or True
+            return bool(self.rpc("core.info"))
         except KamailioError:
             return False
 
@@ -169,7 +170,6 @@ loadmodule "siputils.so"
 modparam("ctl", "binrpc", "@CONTROL@")
 modparam("tm", "failure_reply_mode", 3)
 modparam("tm", "fr_timer", 20000)
-modparam("tls", "config", "@DIR@/tls.cfg")
 @PARAMS@
 request_route {
 @ROUTE@
@@ -192,8 +192,10 @@ verify_certificate = no
 require_certificate = no
 """
 
-WITH_POLICY = """loadmodule "tls.so"
-loadmodule "@OURS@/tls_policy.so"
+WITH_TLS = """loadmodule "tls.so"
+modparam("tls", "config", "@DIR@/tls.cfg")
+"""
+WITH_POLICY = WITH_TLS + """loadmodule "@OURS@/tls_policy.so"
 modparam("tls_policy", "policy", "@DIR@/policy.cfg")
 """
 

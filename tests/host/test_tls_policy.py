@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What surrounds the gates of tls_policy: start and its refusals, reload and
+what it does to live connections, functions, variables, commands, limits (B5,
+B9, B11, B13, B15).
+"""
+
+import contextlib
+import ssl
+import time
+import unittest
+
+import kamailio
+import proc
+import sip
+import tls_edge
+
+KEYS = tls_edge.Pki()
+
+ROUTE = """
+	if($rU == "pv") {
+		append_to_reply("X-Seen: $tlsp(peer) $tlsp(clients) $tlsp(role)"
+			" $tlsp(identity) $tlsp(verdict) $tlsp(reason) $tlsp(version)"
+			" $tlsp(cipher) $tlsp(class) $tlsp(media)\\r\\n");
+		sl_send_reply("200", "OK");
+		exit;
+	}
+	if($rU == "route") {
+		if(!tls_policy_check("$hdr(X-Route)")) {
+			append_to_reply("X-Reason: $tlsp(reason)\\r\\n");
+			tls_policy_reply();
+			exit;
+		}
+		sl_send_reply("200", "OK");
+		exit;
+	}
+""" + tls_edge.ROUTE
+
+POLICY = tls_edge.POLICY + """
+[route trunks]
+roles = gateway
+classes = options, call
+
+[route im]
+clients = staff
+classes = im
+"""
+
+
+def with_policy(name, policy=POLICY, **more):
+    return tls_edge.edge(name, KEYS, policy, ROUTE, **more)
+
+
+class Start(unittest.TestCase):
+    def refuses(self, pattern, **more):
+        log = tls_edge.edge(self.id().rpartition(".")[2], KEYS, **more).refuses_to_start()
+        self.assertRegex(log, pattern)
+        return log
+
+    def test_with_every_error_of_the_policy(self):
+        bad = tls_edge.POLICY.replace("role = mediation", "role = wizard").replace(
+            "address = 127.0.0.31", "adress = 127.0.0.31")
+        log = self.refuses(r"policy\.cfg:\d+:\d+: error", policy=bad)
+        self.assertRegex(log, "wizard")
+        self.assertRegex(log, "adress")
+
+    def test_with_a_trust_that_cannot_be_read(self):
+        self.refuses("error", policy=tls_edge.POLICY.replace(
+            "@PKI@/partner-ca/ca.pem", "@PKI@/edge.key"))
+
+    def test_without_the_policy_file(self):
+        self.refuses("policy.cfg", policy=None)
+
+    def test_without_the_parameter(self):
+        self.refuses(r'modparam\("tls_policy", "policy"', load=kamailio.WITH_TLS
+                     + 'loadmodule "@OURS@/tls_policy.so"')
+
+    def test_without_tls(self):
+        self.refuses("tls.so must be loaded", load="""
+loadmodule "@OURS@/tls_policy.so"
+modparam("tls_policy", "policy", "@DIR@/policy.cfg")
+""")
+
+    def test_with_haproxy(self):
+        self.refuses("tcp_accept_haproxy", params="tcp_accept_haproxy=yes")
+
+    def test_with_haproxy_allowed(self):
+        with tls_edge.edge("haproxy", KEYS, params="""tcp_accept_haproxy=yes
+modparam("tls_policy", "allow_haproxy", 1)"""):
+            pass
+
+    def test_with_a_variable_that_does_not_exist(self):
+        self.refuses(r"\$tlsp\(colour\)", route='xlog("$tlsp(colour)");')
+
+
+class Running(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.edge = with_policy("edge").start()
+        cls.policy = cls.edge.fill(POLICY.replace("@PKI@", KEYS.path))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.edge.stop()
+
+    def tearDown(self):
+        self.edge.write("policy.cfg", self.policy)
+        self.edge.rpc("tls_policy.reload")
+
+    def reload(self, policy):
+        self.edge.write("policy.cfg", policy)
+        return self.edge.rpc("tls_policy.reload")
+
+
+class Values(Running):
+    def seen(self, source, leaf=None, transport="tls"):
+        with contextlib.ExitStack() as stack:
+            if transport == "tls":
+                c = tls_edge.connect(KEYS, source, leaf)
+            else:
+                c = sip.Connection(transport, ("127.0.0.1", 5060), source)
+            stack.enter_context(c)
+            return c.request("OPTIONS", "sip:pv@edge.lab.test").get("x-seen")
+
+    def test_of_a_peer(self):
+        self.assertEqual(
+            self.seen(tls_edge.GATEWAY1, "gateway1"),
+            "gateway1 <null> gateway gw1.lab.test allow none TLSv1.3 "
+            "TLS_AES_256_GCM_SHA384 options gateway-default")
+
+    def test_of_a_client(self):
+        self.assertRegex(self.seen(tls_edge.CLIENT),
+                         "^<null> staff clients <null> allow none TLSv1.3 ")
+
+    def test_of_a_peer_in_clear(self):
+        self.assertEqual(self.seen(tls_edge.GATEWAY3, transport="tcp"),
+                         "gateway3 <null> gateway <null> allow none <null> <null> "
+                         "options clear")
+
+
+class Routes(Running):
+    def ask(self, source, leaf, route, method="OPTIONS"):
+        with tls_edge.connect(KEYS, source, leaf) as c:
+            return c.request(method, "sip:route@edge.lab.test",
+                             headers=[f"X-Route: {route}"])
+
+    def test_admits(self):
+        self.assertEqual(self.ask(tls_edge.GATEWAY1, "gateway1", "trunks").status, 200)
+        self.assertEqual(self.ask(tls_edge.CLIENT, None, "im", "MESSAGE").status, 200)
+        self.assertEqual(self.ask(tls_edge.CLIENT, None, "default").status, 200)
+
+    def test_refuses_the_party(self):
+        answer = self.ask(tls_edge.CLIENT, None, "trunks")
+        self.assertEqual((answer.status, answer.get("x-reason")), (403, "route-denied"))
+
+    def test_refuses_the_class(self):
+        answer = self.ask(tls_edge.GATEWAY1, "gateway1", "trunks", "MESSAGE")
+        self.assertEqual((answer.status, answer.get("x-reason")), (403, "class-denied"))
+
+    def test_that_does_not_exist_is_refused(self):
+        self.assertEqual(self.ask(tls_edge.GATEWAY1, "gateway1", "nowhere").status, 403)
+
+
+class Commands(Running):
+    def test_peers(self):
+        self.assertRegex(self.edge.rpc("tls_policy.peers"),
+                         r"(?s)peer: gateway1.*role: gateway.*identity: gw1\.lab\.test")
+
+    def test_connections(self):
+        with tls_edge.connect(KEYS, tls_edge.GATEWAY1, "gateway1") as c:
+            c.request("OPTIONS", "sip:edge.lab.test")
+            text = self.edge.rpc("tls_policy.connections")
+        self.assertRegex(text, r"(?s)remote: 127\.0\.0\.21.*state: allowed.*peer: gateway1")
+        proc.wait_until(lambda: "127.0.0.21" not in self.edge.rpc("tls_policy.connections"),
+                        "its record is gone", 8)
+
+    def test_explain_says_what_the_gate_does(self):
+        for source, word in ((tls_edge.MEDIATION1, "mtls-required"),
+                             (tls_edge.CLIENT, "tls-required"),
+                             (tls_edge.UNDECLARED, "undeclared")):
+            text = self.edge.rpc("tls_policy.explain", source, "udp", "OPTIONS")
+            self.assertIn(f"verdict=deny reason={word}", text)
+        self.assertIn("verdict=allow", self.edge.rpc(
+            "tls_policy.explain", tls_edge.GATEWAY3, "tcp", "OPTIONS"))
+
+    def test_explain_refuses_nonsense(self):
+        for words in (("x", "udp"), ("127.0.0.1", "pigeon"), ()):
+            with self.assertRaises(kamailio.KamailioError):
+                self.edge.rpc("tls_policy.explain", *words)
+
+
+class Reload(Running):
+    def options(self, connection):
+        return connection.request("OPTIONS", "sip:edge.lab.test", timeout=3)
+
+    def test_of_the_same_keeps_connections(self):
+        with tls_edge.connect(KEYS, tls_edge.GATEWAY1, "gateway1") as c, \
+                tls_edge.connect(KEYS, tls_edge.CLIENT) as client:
+            for _ in range(5):
+                self.reload(self.policy)
+                self.assertEqual(self.options(c).status, 200)
+                self.assertEqual(self.options(client).status, 200)
+
+    def test_of_a_bad_file_changes_nothing_and_says_why(self):
+        before = self.edge.rpc("tls_policy.peers")
+        with self.assertRaisesRegex(kamailio.KamailioError,
+                                    r"old policy stays.*policy\.cfg:\d+"):
+            self.reload(self.policy.replace("role = mediation", "role = wizard"))
+        self.assertEqual(self.edge.rpc("tls_policy.peers"), before)
+        self.assertEqual(tls_edge.knock(KEYS, tls_edge.MEDIATION1, "mediation1"),
+                         ("served", 200))
+
+    def test_without_a_peer_ends_its_connection(self):
+        """With traffic at once, without it by the sweep; others stay."""
+        without = self.policy.replace("identity = gw1.lab.test", "identity = gone.lab.test")
+        with tls_edge.connect(KEYS, tls_edge.GATEWAY1, "gateway1") as busy, \
+                tls_edge.connect(KEYS, tls_edge.GATEWAY1, "gateway1") as silent, \
+                tls_edge.connect(KEYS, tls_edge.MEDIATION1, "mediation1") as other:
+            for c in (busy, silent, other):
+                self.assertEqual(self.options(c).status, 200)
+            before = self.edge.messages_taken()
+            self.reload(without)
+            with self.assertRaises((ConnectionError, ssl.SSLError)):
+                self.options(busy)
+            self.assertEqual(self.edge.messages_taken(), before)
+            with self.assertRaises((ConnectionError, ssl.SSLError)):
+                silent.receive(8)
+            self.assertEqual(self.options(other).status, 200)
+        self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1")[0], "alert")
+
+    def test_a_thousand_times_under_traffic(self):
+        memory = self.edge.statistics("shmem")["used_size"]
+        answered = 0
+        with tls_edge.connect(KEYS, tls_edge.GATEWAY1, "gateway1") as c:
+            end = time.monotonic() + 6
+            reloads = 0
+            while time.monotonic() < end and reloads < 1000:
+                self.edge.rpc("tls_policy.reload")
+                reloads += 1
+                self.assertEqual(self.options(c).status, 200)
+                answered += 1
+        self.assertEqual(answered, reloads)
+        self.assertGreater(reloads, 50)
+        proc.wait_until(
+            lambda: self.edge.statistics("shmem")["used_size"] < memory + 300_000,
+            "shared memory is as it was", 8)
+        self.assertTrue(self.edge.running())
+
+
+class Audit(Running):
+    def test_lets_pass_and_says_so(self):
+        self.reload(self.policy.replace("profile = sfb2019", "profile = sfb2019\nmode = audit"))
+        for source, leaf in ((tls_edge.MEDIATION1, "gateway1"), (tls_edge.MEDIATION1, None),
+                             (tls_edge.UNDECLARED, None)):
+            self.assertEqual(tls_edge.knock(KEYS, source, leaf), ("served", 200), (source, leaf))
+        with sip.Connection("udp", ("127.0.0.1", 5060), tls_edge.MEDIATION1) as c:
+            self.assertEqual(c.request("OPTIONS", "sip:edge.lab.test").status, 200)
+        self.assertTrue(self.edge.decisions(verdict="audit", reason="cert-name"))
+        self.assertTrue(self.edge.decisions(verdict="audit", reason="mtls-required"))
+        self.assertGreater(self.edge.statistics("tls_policy")["audited"], 0)
+
+    def test_its_end_ends_what_it_let_in(self):
+        self.reload(self.policy.replace("profile = sfb2019", "profile = sfb2019\nmode = audit"))
+        with tls_edge.connect(KEYS, tls_edge.MEDIATION1, "gateway1") as c:
+            self.assertEqual(c.request("OPTIONS", "sip:edge.lab.test").status, 200)
+            self.reload(self.policy)
+            with self.assertRaises((ConnectionError, ssl.SSLError)):
+                c.request("OPTIONS", "sip:edge.lab.test", timeout=3)
+
+
+class Limits(unittest.TestCase):
+    POLICY = POLICY.replace("address = 127.0.0.64/26", """address = 127.0.0.64/26
+handshakes_per_sec = 5
+max_pending = 3
+handshake_time = 1000ms""")
+
+    def setUp(self):
+        self.edge = with_policy("limits", self.POLICY).start()
+        self.addCleanup(self.edge.stop)
+
+    def test_a_flood_from_one_source_leaves_room_for_a_peer(self):
+        results = [tls_edge.knock(KEYS, tls_edge.CLIENT)[0] for _ in range(20)]
+        self.assertIn("served", results)
+        self.assertGreaterEqual(results.count("dead"), 10)
+        for _ in range(20):
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
+                             ("served", 200))
+        self.assertEqual(tls_edge.knock(KEYS, "127.0.0.70"), ("served", 200))
+        counted = self.edge.statistics("tls_policy")["refused_limit"]
+        self.assertEqual(counted, results.count("dead"))
+        self.assertLessEqual(len(self.edge.decisions(gate="accept")), 2)
+        time.sleep(1.1)
+        self.assertEqual(tls_edge.knock(KEYS, tls_edge.CLIENT), ("served", 200))
+
+    def test_silent_connections_are_few_and_short(self):
+        with contextlib.ExitStack() as stack:
+            raw = []
+            for _ in range(3):
+                s = stack.enter_context(sip.socket.socket())
+                s.bind((tls_edge.CLIENT, 0))
+                s.connect(tls_edge.EDGE)
+                s.settimeout(8)
+                raw.append(s)
+            time.sleep(0.2)
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.CLIENT)[0], "dead")
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
+                             ("served", 200))
+            began = time.monotonic()
+            for s in raw:
+                self.assertEqual(s.recv(1), b"")
+            self.assertLess(time.monotonic() - began, 7)
+        self.assertEqual(tls_edge.knock(KEYS, tls_edge.CLIENT), ("served", 200))
+
+
+if __name__ == "__main__":
+    unittest.main()
