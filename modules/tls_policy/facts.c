@@ -117,7 +117,9 @@ static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 	if(msg->first_line.type != SIP_REQUEST)
 		return 0;
 	out->method = span_of(msg->first_line.u.request.method);
-	/* xhttp's requests have made-up headers: nothing is claimed in them */
+	/* HTTP has none of the headers below */
+	if(!IS_SIP(msg))
+		return 0;
 	if(parse_headers(msg, HDR_TO_F | HDR_FROM_F, 0) < 0 || !msg->to)
 		return -1;
 	to = get_to(msg);

@@ -171,9 +171,7 @@ modparam("ctl", "binrpc", "@CONTROL@")
 modparam("tm", "failure_reply_mode", 3)
 modparam("tm", "fr_timer", 20000)
 @PARAMS@
-request_route {
 @ROUTE@
-}
 @ROUTES@
 """
 
@@ -205,6 +203,7 @@ def edge(folder, pki, policy, route, routes="", params="", load=WITH_POLICY,
          tls=TLS, **more):
     """A Kamailio in front of the policy given; PKI names the folder of pki.py."""
     config = EDGE
+    route = "" if route is None else f"request_route {{\n{route}\n}}"
     for key, value in (("LISTEN", "\n".join(f"listen={x}" for x in listen)),
                        ("LOAD", load), ("PARAMS", params), ("ROUTE", route),
                        ("ROUTES", routes)):

@@ -202,3 +202,12 @@ def answer(request, status="200 OK", tag="server"):
              f"Call-ID: {request.get('call-id')}", f"CSeq: {request.get('cseq')}",
              "Content-Length: 0"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+class HttpsServer(Server):
+    """The same over HTTP: any request gets 200 and a word."""
+
+    def _serve(self, tls):
+        self.octets += len(tls.recv(65536))
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"
+                    b"Connection: close\r\n\r\nword")
