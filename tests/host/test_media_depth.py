@@ -346,6 +346,36 @@ class Generated(Bench):
             self.assertFalse(any(c in data for c in clear))
 
 
+class Ice(Bench):
+    """Candidates on the trunk: STUN passes, the rest is SRTP"""
+
+    def test_ice_on_the_trunk(self):
+        for caller in ("phone", "telephone"):
+            with self.subTest(caller):
+                self.forget()
+                ice = {"ICE": "force"}
+                edge = ice if caller == "phone" else {"ICE": "remove"}
+                call = Call(self.edge, self.far, f"ice-{caller}",
+                            caller=caller, edge_keys=edge)
+                call.far_keys = ice if caller == "telephone" else {}
+                self.addCleanup(call.close)
+                call.open()
+                self.assertIn("a=candidate:", call.wire_offer)
+                self.assertIn("a=candidate:", call.wire_answer)
+                time.sleep(1)
+                stun = [d for d in self.wire.between(*call.trunk())
+                        if d[0] < 4]
+                self.assertGreater(len(stun), 1)
+                self.forget()
+                down, at_telephone, up, at_phone = call.talk(n=20)
+                self.assertEqual(down, [payload_of(p) for p in at_telephone])
+                self.assertEqual(up, [payload_of(p) for p in at_phone])
+                trunk = self.wire.between(*call.trunk())
+                self.assertGreaterEqual(len(trunk), 40)
+                for data in trunk:
+                    self.assertNotIn(PATTERN[:16], data)
+
+
 class Restart(Bench):
     def test_secured_calls_do_not_survive_as_clear_ones(self):
         call = self.call()

@@ -2,10 +2,13 @@
 """When the plugin does not let the daemon start, and when it is not there."""
 import os
 import pathlib
+import signal
 import subprocess
+import tempfile
 import unittest
 
 from ngclient import Ng
+from rtp import describe
 from rtpengine import PLUGIN, SECRET, Rtpengine
 
 WRAPPER = (pathlib.Path(os.environ.get("TG_SOURCE", ".")) / "rtp_plugin" /
@@ -221,6 +224,36 @@ class Control(unittest.TestCase):
         path = f"/proc/{self.daemon.process.pid}/coredump_filter"
         # an undumpable process belongs to root and writes no core
         self.assertEqual(0, os.stat(path).st_uid)
+
+
+class Background(unittest.TestCase):
+    """The daemon forks after the plugin was mounted; started by the wrapper"""
+
+    def test_works_in_the_background(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="metrics-"))
+        daemon = Rtpengine("background", conf={
+            "metrics_file": folder / "prom"})
+        pidfile = daemon.dir / "pid"
+        daemon.env.pop("LD_PRELOAD")
+        daemon.env.update(TRUNKGUARD_RTP_PLUGIN=str(PLUGIN),
+                          TRUNKGUARD_RTP_DAEMON=daemon.command[0])
+        command = [WRAPPER, *(w for w in daemon.command[1:] if w not in (
+            "--foreground", "--log-stderr")), f"--pidfile={pidfile}"]
+        subprocess.run(command, env=daemon.env, check=True,
+                       stdin=subprocess.DEVNULL)
+        ng = daemon.ng()
+        self.addCleanup(ng.close)
+        ng.wait()
+        pid = int(pidfile.read_text())
+        self.addCleanup(os.kill, pid, signal.SIGTERM)
+        self.assertIn("trunkguard", ng.ask("ping", trunkguard="v1/query"))
+        self.assertRegex(daemon.say("status"), "^plugin version=")
+        reply = ng.secured("offer", "bg@test", "to", from_tag="a",
+                           sdp=describe("127.0.0.64", [
+                               ("audio", 9000, "RTP/AVP", "0", [])]))
+        self.assertIn("a=crypto:1 ", reply["sdp"])
+        self.assertIn("trunkguard_rtp_calls",
+                      (folder / "prom").read_text())
 
 
 class Wrapper(unittest.TestCase):
