@@ -18,6 +18,7 @@ import wire
 CALL_SEC = 4.0
 PACKETS_AT_LEAST = 100  # each way, of the 50 a second of PCMU
 SILENCE_SEC = 1.5
+NOT_PLAYED = "cannot be played:"
 
 
 class Row:
@@ -33,10 +34,10 @@ class Row:
         try:
             ok, seen = self._check(a_lab)
         except (OSError, proc.ProcError, wire.CaptureError, lab.LabError) as e:
-            ok, seen = False, f"{type(e).__name__}: {e}"
+            ok, seen = False, f"{NOT_PLAYED} {type(e).__name__}: {e}"
         ended = [name for name, d in a_lab.daemons.items() if not d.running()]
         if ended:
-            return False, f"{seen}; ended: {', '.join(ended)}"
+            return False, f"{NOT_PLAYED} {seen}; ended: {', '.join(ended)}"
         return ok, seen
 
 
@@ -374,4 +375,5 @@ def stock_rtpengine(a_lab):
     return (answer is not None and answer.status >= 400 and not rang
             and media == 0 and bool(
                 {"media-unproven", "engine-absent", "media-clear"} & set(reasons)),
-            f"{seen}, logged {', '.join(reasons) or 'no reason'}, the gateway {'rang' if rang else 'never rang'}, {media} RTP packets")
+            f"{seen}, logged {', '.join(reasons) or 'no reason'}, the gateway "
+            f"{'rang' if rang else 'never rang'}, {media} RTP packets")
