@@ -517,11 +517,30 @@ EXPORT int bind(int fd, const struct sockaddr *sa, socklen_t len)
 	return 0;
 }
 
+/*
+ * Between leaving the table and the real close another thread could still
+ * send: as a stranger's socket, in clear. A UDP socket that was shut down
+ * sends nothing more (the call itself fails with ENOTCONN, having done it).
+ */
+static void silence(int fd)
+{
+	struct tg_ses_socket *s = tg_ses_socket_get(fd);
+	int saved = errno;
+
+	if(s == NULL)
+		return;
+	if(atomic_load(&s->mode) != TG_SES_PLAIN)
+		(void)!shutdown(fd, SHUT_RDWR);
+	tg_ses_socket_put(s);
+	errno = saved;
+}
+
 EXPORT int close(int fd)
 {
 	if(tg_mnt != NULL) {
 		if(is_ng(fd))
 			remove_ng(fd);
+		silence(fd);
 		tg_ses_socket_closed(fd);
 	}
 	return tg_mnt_real()->close(fd);

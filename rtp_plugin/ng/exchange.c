@@ -380,6 +380,9 @@ static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 	struct tg_span sdp = tg_ben_get_string(dict, "sdp");
 	bool ok;
 
+	if((x->profile.leg & (offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM))
+			&& !tg_ngx_can_secure(x, sdp))
+		return false;
 	pthread_mutex_lock(&x->call->lock);
 	ok = find_legs(x)
 		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp));

@@ -125,6 +125,13 @@ static bool key_error(struct tg_ngx *x, enum tg_key_rc rc)
 													   : "internal error");
 }
 
+static uint16_t rtcp_port(const struct tg_sdp_media *m)
+{
+	if(m->rtcp_port != 0)
+		return m->rtcp_port;
+	return m->port < UINT16_MAX ? (uint16_t)(m->port + 1) : 0;
+}
+
 /* The far end's transport address; true when it differs from before */
 static bool remote_path(const struct tg_sdp_media *m, struct tg_ses_stream *st)
 {
@@ -137,6 +144,7 @@ static bool remote_path(const struct tg_sdp_media *m, struct tg_ses_stream *st)
 			&& (path.port != st->remote.port
 					|| !tg_addr_eq(&path.addr, &st->remote.addr));
 	st->remote = path;
+	st->remote_rtcp = rtcp_port(m);
 	return moved;
 }
 
@@ -215,7 +223,7 @@ static void connect_dtls(struct tg_ses_stream *st)
 	tg_key_set_components(st->key, !st->mux);
 	tg_key_connect(st->key, TG_KEY_RTP, &st->remote, tg_ses_now_ms());
 	if(!st->mux) {
-		rtcp.port++;
+		rtcp.port = st->remote_rtcp;
 		tg_key_connect(st->key, TG_KEY_RTCP, &rtcp, tg_ses_now_ms());
 	}
 }
@@ -338,6 +346,20 @@ bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	return out->ptr != NULL ? true : no_memory(x);
 }
 
+bool tg_ngx_can_secure(struct tg_ngx *x, struct tg_span text)
+{
+	struct tg_sdp sdp;
+
+	if(!parse(x, text, &sdp))
+		return false;
+	for(size_t i = 0; i < sdp.n_media; i++) {
+		if(applies(&sdp.media[i]) && sdp.media[i].kind == TG_SDP_PROTO_OTHER)
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_TYPE,
+					"a media line that SRTP cannot protect");
+	}
+	return true;
+}
+
 /* ---- sockets ------------------------------------------------------------ */
 
 /* Bound address first; then what an advertised address stands for; at last
@@ -373,13 +395,6 @@ static bool candidate(const struct tg_sdp_line *line, struct tg_addr *addr,
 	*port = (uint16_t)v;
 	*component = tg_span_eq(field[1], TG_SPAN("2")) ? TG_KEY_RTCP : TG_KEY_RTP;
 	return true;
-}
-
-static uint16_t rtcp_port(const struct tg_sdp_media *m)
-{
-	if(m->rtcp_port != 0)
-		return m->rtcp_port;
-	return m->port < UINT16_MAX ? (uint16_t)(m->port + 1) : 0;
 }
 
 static bool attach(struct tg_ngx *x, struct tg_ses_stream *st,

@@ -16,6 +16,9 @@
 #include "ng/exchange.h"
 #include "sdp/sdp.h"
 
+/* Before the daemon makes anything of it: every line is one for SRTP */
+bool tg_ngx_can_secure(struct tg_ngx *x, struct tg_span sdp);
+
 /* A description from the secured side of leg; *out: for the daemon */
 bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		struct tg_span sdp, struct tg_span *out);

@@ -108,6 +108,7 @@ struct tg_ses_stream {
 	struct tg_ses_socket *socket[TG_KEY_COMPONENTS];
 	struct tg_key_path local;  /* as our last description said */
 	struct tg_key_path remote; /* as the far end's last description said */
+	uint16_t remote_rtcp;
 	bool moved;     /* local or remote changed since local keys were made */
 	char proto[32]; /* of the far end's last offer: the answer repeats it */
 	enum tg_reason failed;               /* DTLS: why */

@@ -448,6 +448,12 @@ class Requests(Bench):
             ("image", 9010, "udptl", "t38", [])])
         self.assert_refused(self.ng.secured(
             "offer", "fax@test", "to", from_tag="a", sdp=sdp), "media-type")
+        self.unseen("fax@test")
+        call = self.call()
+        self.assert_refused(self.ng.secured(
+            "offer", call.call_id, "to", from_tag="a", to_tag="b", sdp=sdp),
+            "media-type")
+        self.assert_secured(call)
 
     def test_retransmission_gets_the_same_octets(self):
         ng = self.edge.ng()
