@@ -38,6 +38,15 @@ static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
 		snprintf(seen.route, sizeof(seen.route), "%.*s", TG_SPAN_FMT(route));
 }
 
+void tlsp_seen_refused(enum tg_reason reason)
+{
+	if(seen.pid != my_pid())
+		return;
+	seen.decision = TG_POL_DENY;
+	seen.audited = false;
+	seen.reason = reason;
+}
+
 /* ---- answers ------------------------------------------------------------------ */
 
 static int answer(struct sip_msg *msg, enum tg_reason reason, bool stateful)

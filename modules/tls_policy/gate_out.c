@@ -180,6 +180,8 @@ static int on_net_out(sr_event_param_t *evp)
 		tlsp_report(snap->policy, &v, &report);
 	}
 	if(v.decision != TG_POL_ALLOW) {
+		if(!is_reply(tg_span_of(buffer->s, (size_t)buffer->len)))
+			tlsp_seen_refused(v.reason);
 		/* the sender sees an empty buffer and fails at once */
 		pkg_free(buffer->s);
 		buffer->s = NULL;

@@ -207,6 +207,8 @@ struct tlsp_seen {
 	char route[64];
 };
 const struct tlsp_seen *tlsp_seen(struct sip_msg *msg);
+/* Gate 4 refused what the message at hand sends: tls_policy_reply() says why */
+void tlsp_seen_refused(enum tg_reason reason);
 
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
