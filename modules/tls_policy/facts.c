@@ -110,6 +110,12 @@ static int read_identities(struct sip_msg *msg, struct tg_pol_msg *out)
 	return 0;
 }
 
+/* Headers far down are looked for only where a peer is held to its domains */
+static bool needs_domains(const struct tg_pol_msg *m)
+{
+	return !m->judged || (m->peer && m->peer->domain.n);
+}
+
 static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 {
 	struct to_body *to;
@@ -124,6 +130,8 @@ static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 		return -1;
 	to = get_to(msg);
 	out->in_dialog = to && to->tag_value.len > 0;
+	if(!needs_domains(out))
+		return 0;
 	if(parse_from_header(msg) == 0 && get_from(msg))
 		out->from_domain = host_of(get_from(msg)->uri);
 	return read_identities(msg, out);
@@ -158,6 +166,11 @@ static int find_connection(const struct dest_info *dst)
 	int port = su_getport((union sockaddr_union *)&dst->to);
 	int id = 0;
 
+	/* has a record as long as it exists; what goes into it is judged again */
+	if(dst->id && dst->proto == PROTO_TLS
+			&& tlsp_conn_state(dst->id, tlsp_snap_generation(), 0)
+					   == TLSP_CONN_GOOD)
+		return dst->id;
 	if(port)
 		su2ip_addr(&ip, (union sockaddr_union *)&dst->to);
 	lock_get(tcpconn_lock);

@@ -11,6 +11,7 @@
  * RFC 3261 18, RFC 5630 (sips).
  */
 #include <strings.h>
+#include <time.h>
 
 #include "core/dprint.h"
 #include "core/events.h"
@@ -19,6 +20,12 @@
 #include "tls_policy/tlsp.h"
 
 static tlsp_leaving_fn leaving;
+
+/* What NET_OUT allowed a moment ago, so that encode need not ask again */
+static struct {
+	int id;
+	uint64_t generation;
+} cleared;
 
 int tlsp_on_leaving(tlsp_leaving_fn fn)
 {
@@ -139,6 +146,7 @@ static void judge_leaving(
 	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
 	struct tlsp_facts conn;
 
+	cleared.id = 0;
 	memset(v, 0, sizeof(*v));
 	v->reason = TG_REASON_INTERNAL;
 	if(tlsp_destination(snap, dst, &conn, egress) < 0)
@@ -149,6 +157,10 @@ static void judge_leaving(
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
 	judge_failed(snap, egress, v);
 	judge_bytes(snap, egress, buffer, v);
+	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
+		cleared.id = conn.id;
+		cleared.generation = conn.generation;
+	}
 }
 
 static int on_net_out(sr_event_param_t *evp)
@@ -248,13 +260,21 @@ static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
 	return v.decision == TG_POL_ALLOW;
 }
 
-bool tlsp_gate_out_encode(struct tcp_connection *c, struct tg_span octets)
+bool tlsp_gate_out_encode(struct tcp_connection *c)
 {
-	const struct tlsp_snap *snap = tlsp_snap_ref();
+	uint64_t generation = tlsp_snap_generation();
+	bool was_cleared = cleared.id == c->id && cleared.id
+					   && cleared.generation == generation;
+	const struct tlsp_snap *snap;
 	struct tlsp_facts f;
 	bool allowed;
 
-	(void)octets;
+	cleared.id = 0;
+	if(was_cleared
+			&& tlsp_conn_state(c->id, generation, time(NULL))
+					   == TLSP_CONN_GOOD)
+		return true;
+	snap = tlsp_snap_ref();
 	if(!tlsp_conn_get(c->id, &f))
 		allowed = !c->extra_data && bind_new(snap, c);
 	else if(f.direction == TG_POL_OUT && !f.established)

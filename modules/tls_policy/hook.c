@@ -217,7 +217,7 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 	*rest_len = 0;
 	if(!c->extra_data)
 		take_info_callbacks();
-	if(!tlsp_gate_out_encode(c, octets))
+	if(!tlsp_gate_out_encode(c))
 		return -1;
 	current = c;
 	n = original.encode(c, pbuf, plen, rest_buf, rest_len, send_flags);

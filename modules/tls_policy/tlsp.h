@@ -212,8 +212,8 @@ void tlsp_seen_refused(enum tg_reason reason);
 
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
-/* May these octets go into this connection's TLS? Called with its lock */
-bool tlsp_gate_out_encode(struct tcp_connection *c, struct tg_span octets);
+/* May anything go into this connection's TLS? Called with its lock */
+bool tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */
 extern bool tlsp_refusing;
 
