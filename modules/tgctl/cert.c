@@ -86,14 +86,31 @@ static bool take_number(const char *option, uint64_t max, uint64_t *value)
 	return false;
 }
 
-/* "2024-05-01T00:00:00Z", with an offset instead of Z, fractions dropped */
+/* "Z", "+05:30": what is to be taken off to have UTC */
+static bool parse_offset(const char *text, time_t *out)
+{
+	uint64_t hours, minutes;
+	time_t offset;
+
+	*out = 0;
+	if(strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+		return true;
+	if(strlen(text) != 6 || (*text != '+' && *text != '-') || text[3] != ':'
+			|| !tg_span_u64(tg_span_of(text + 1, 2), 23, &hours)
+			|| !tg_span_u64(tg_span_of(text + 4, 2), 59, &minutes))
+		return false;
+	offset = (time_t)(hours * 3600 + minutes * 60);
+	*out = *text == '+' ? offset : -offset;
+	return true;
+}
+
+/* "2024-05-01T00:00:00Z", with an offset instead of Z; no fractions kept */
 static bool parse_time(const char *text, time_t *out)
 {
-	unsigned hours = 0, minutes = 0;
 	struct tm tm = {0};
 	const char *rest;
-	char sign, end;
-	time_t t;
+	time_t offset;
+	int day;
 
 	if(strlen(text) < 20 || (text[10] != 'T' && text[10] != 't'))
 		return false;
@@ -105,17 +122,11 @@ static bool parse_time(const char *text, time_t *out)
 		return false;
 	if(*rest == '.')
 		rest += 1 + strspn(rest + 1, "0123456789");
-	t = timegm(&tm);
-	if(strcmp(rest, "Z") != 0 && strcmp(rest, "z") != 0) {
-		if(strlen(rest) != 6
-				|| sscanf(rest, "%c%2u:%2u%c", &sign, &hours, &minutes, &end)
-						   != 3
-				|| (sign != '+' && sign != '-') || hours > 23 || minutes > 59)
-			return false;
-		t += (sign == '+' ? -1 : 1) * (time_t)(hours * 3600 + minutes * 60);
-	}
-	*out = t;
-	return true;
+	if(!parse_offset(rest, &offset))
+		return false;
+	day = tm.tm_mday;
+	*out = timegm(&tm) - offset;
+	return day == tm.tm_mday; /* no 30th of February */
 }
 
 static bool take_time(struct options *o)

@@ -241,18 +241,18 @@ static void any_of_several_identities_suffices(void **state)
 static void wildcards_and_the_common_name_need_consent(void **state)
 {
 	X509 *wild = leaf((struct pki_spec){.san = "DNS:*.lab.test"});
-	X509 *cn = leaf((struct pki_spec){.cn = "gw1.lab.test"});
+	X509 *named = leaf((struct pki_spec){.cn = "gw1.lab.test"});
 
 	(void)state;
 	assert_refused(wild, NULL, CERT_NAME, "names: *.lab.test");
-	assert_refused(cn, NULL, CERT_NAME, "gw1.lab.test (common name)");
+	assert_refused(named, NULL, CERT_NAME, "gw1.lab.test (common name)");
 	ask.wildcard = true;
 	assert_accepted(wild, NULL);
 	assert_string_equal(answer.name, "*.lab.test");
-	assert_refused(cn, NULL, CERT_NAME, "");
+	assert_refused(named, NULL, CERT_NAME, "");
 	ask.wildcard = false;
 	ask.common_name = true;
-	assert_accepted(cn, NULL);
+	assert_accepted(named, NULL);
 	assert_refused(leaf((struct pki_spec){
 						   .cn = "gw1.lab.test", .san = "DNS:other.lab.test"}),
 			NULL, CERT_NAME, "");
