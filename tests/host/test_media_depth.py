@@ -46,6 +46,41 @@ class Renegotiation(Bench):
             self.assert_secured(call)
         self.assertEqual(theirs, keys_of(call.wire_answer))
 
+    def test_the_answer_comes_twice(self):
+        """183 and 200 of one far end, from both sides of the call"""
+        for caller, leg in (("phone", "to"), ("telephone", "from")):
+            with self.subTest(caller):
+                call = Call(self.edge, self.far, f"twice-{leg}",
+                            caller=caller).open()
+                self.addCleanup(call.close)
+                self.assert_secured(call, n=10)
+                sdp = (call.wire_answer if caller == "phone"
+                       else call.local(call.phones))
+                again = call.good(call.edge_ng.secured(
+                    "answer", call.call_id, leg, from_tag="a", to_tag="b",
+                    sdp=sdp))
+                if caller == "telephone":
+                    self.assertEqual(keys_of(call.wire_answer),
+                                     keys_of(again))
+                self.assert_secured(call, n=10)
+
+    def test_the_200_has_another_key_than_the_183(self):
+        call = self.call()
+        self.assert_secured(call, n=10)
+        theirs = keys_of(call.wire_answer)
+        call.far_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
+        call.to_telephone = call.good(call.far_ng.ask(
+            "offer", call.call_id, from_tag="a", sdp=call.wire_offer,
+            transport_protocol="RTP/AVP"))
+        call.wire_answer = call.good(call.far_ng.ask(
+            "answer", call.call_id, from_tag="a", to_tag="b",
+            sdp=call.local(call.telephones)))
+        self.assertNotEqual(theirs, keys_of(call.wire_answer))
+        call.to_phone = call.good(call.edge_ng.secured(
+            "answer", call.call_id, "to", from_tag="a", to_tag="b",
+            sdp=call.wire_answer))
+        self.assert_secured(call)
+
     def test_roll_over_counter_survives(self):
         call = self.call()
         call.sequence = 65500

@@ -92,7 +92,7 @@ class Ng:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         if source:
             self.socket.bind((source, 0))
-        self.socket.settimeout(3)
+        self.socket.settimeout(10)
         self.address = address
         self.secret = secret
 
@@ -130,7 +130,7 @@ class Ng:
         while True:
             try:
                 if self.ask("ping").get("result") == "pong":
-                    self.socket.settimeout(3)
+                    self.socket.settimeout(10)
                     return
             except (TimeoutError, ConnectionError, ValueError):
                 pass

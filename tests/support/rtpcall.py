@@ -124,8 +124,8 @@ class Call:
             telephone.send(
                 packet(self.sequence, up[i], 0xBBBB0000 + index, pt), to_far)
             self.sequence += 1
-            at_telephone += telephone.receive(1, 1)
-            at_phone += phone.receive(1, 1)
+            at_telephone += telephone.receive(1, 3)
+            at_phone += phone.receive(1, 3)
         return down, at_telephone, up, at_phone
 
     def close(self):
