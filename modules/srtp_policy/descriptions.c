@@ -116,6 +116,41 @@ void srtpp_look_in(const struct tg_media_message *m,
 	tg_arena_deinit(&arena);
 }
 
+static bool strip_offer(const struct tg_sdp *sdp,
+		const struct tg_pol_media *media, struct tg_arena *arena,
+		struct tg_span *text)
+{
+	struct tg_sdp_edit *edit = tg_sdp_edit_new(sdp, arena);
+	size_t n;
+
+	if(!edit || !tg_media_strip_offer(sdp, media, edit, &n))
+		return false;
+	if(n)
+		*text = tg_sdp_edit_apply(edit);
+	return text->ptr != NULL;
+}
+
+bool srtpp_strip_offers(const struct tg_media_message *m,
+		const struct srtpp_party *from, struct tg_arena *arena,
+		struct tg_span *rewritten)
+{
+	struct tg_span with[TG_MEDIA_SDP_MAX];
+	bool changed = false;
+	struct tg_sdp sdp;
+
+	*rewritten = tg_span_of(NULL, 0);
+	for(size_t i = 0; i < m->n_sdp; i++) {
+		with[i] = m->sdp[i];
+		if(tg_sdp_parse(m->sdp[i], arena, &sdp) == TG_SDP_OK
+				&& !strip_offer(&sdp, from->media, arena, &with[i]))
+			return false;
+		changed |= with[i].ptr != m->sdp[i].ptr;
+	}
+	if(changed)
+		*rewritten = tg_media_message_write(m, with, arena);
+	return !changed || rewritten->ptr;
+}
+
 /* ---- what leaves ------------------------------------------------------------- */
 
 /* Sides whose proof must be in a description toward to */

@@ -97,6 +97,20 @@ struct cell *srtpp_transaction(void)
 	return t == T_UNDEFINED ? NULL : t;
 }
 
+void srtpp_transaction_find(struct sip_msg *reply)
+{
+	int branch = T_BR_UNDEFINED;
+
+	if(srtpp_tm.t_check)
+		srtpp_tm.t_check(reply, &branch);
+}
+
+void srtpp_transaction_forget(struct sip_msg *reply)
+{
+	if(srtpp_transaction() && srtpp_tm.t_unref)
+		srtpp_tm.t_unref(reply);
+}
+
 static bool next_hop(struct sip_msg *msg, struct dest_info *dst)
 {
 	str uri = *GET_NEXT_HOP(msg);

@@ -9,6 +9,7 @@
  */
 #include "core/data_lump_rpl.h"
 #include "core/dprint.h"
+#include "core/msg_translator.h"
 #include "core/script_cb.h"
 #include "core/sr_module.h"
 #include "core/tcp_init.h"
@@ -58,6 +59,8 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
 	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && m->n_sdp == 0)
 			|| !srtpp_party_of_source(p, msg, from))
 		return false;
+	if(!m->request) /* offer or answer? The request knows */
+		srtpp_transaction_find(msg);
 	if(rc == TG_MEDIA_OK) {
 		srtpp_look_in(m, from, look);
 	} else if(from->media->level != TG_LEVEL_NONE) {
@@ -66,6 +69,30 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
 				"the body cannot be taken apart");
 	}
 	return true;
+}
+
+/* False: it cannot be rewritten, and must not be used as it is */
+static bool clean_offers(struct sip_msg *msg, const struct tg_media_message *m,
+		const struct srtpp_party *from, const struct srtpp_look *look)
+{
+	struct tg_arena arena;
+	struct tg_span with;
+	bool done;
+
+	/* what only audit mode lets pass stays as it is */
+	if(look->reason != TG_REASON_NONE || !srtpp_is_offer(m) || m->n_sdp == 0)
+		return true;
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	done = srtpp_strip_offers(m, from, &arena, &with);
+	if(done && with.ptr) {
+		str buffer = {(char *)with.ptr, (int)with.len};
+
+		done = sip_msg_update_buffer(msg, &buffer) == 1;
+	}
+	tg_arena_deinit(&arena);
+	if(!done)
+		LM_ERR("an offer cannot be cleaned and is dropped\n");
+	return done;
 }
 
 static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
@@ -78,10 +105,13 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 
 	(void)flags;
 	(void)param;
-	if(look_at(p, msg, &m, &from, &look)
-			&& !srtpp_decide(p, "media-in", &from, &look)) {
-		answer(msg, &look, false);
-		pass = 0;
+	if(look_at(p, msg, &m, &from, &look)) {
+		if(!srtpp_decide(p, "media-in", &from, &look)) {
+			answer(msg, &look, false);
+			pass = 0;
+		} else {
+			pass = clean_offers(msg, &m, &from, &look);
+		}
 	}
 	srtpp_tlsp.unref(p);
 	return pass;
@@ -89,7 +119,7 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 
 static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 {
-	const struct tg_pol *p = srtpp_tlsp.ref();
+	const struct tg_pol *p;
 	struct tg_media_message m;
 	struct srtpp_party from;
 	struct srtpp_look look;
@@ -97,9 +127,18 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 
 	(void)flags;
 	(void)param;
-	if(msg->REPLY_STATUS < 300 && look_at(p, msg, &m, &from, &look)
-			&& !srtpp_decide(p, "media-in", &from, &look))
-		pass = msg->REPLY_STATUS >= 200 && srtpp_refuse_reply(msg, &m, &look);
+	if(msg->REPLY_STATUS >= 300)
+		return 1;
+	p = srtpp_tlsp.ref();
+	if(look_at(p, msg, &m, &from, &look)) {
+		if(srtpp_decide(p, "media-in", &from, &look))
+			pass = clean_offers(msg, &m, &from, &look);
+		else
+			pass = msg->REPLY_STATUS >= 200
+				   && srtpp_refuse_reply(msg, &m, &look);
+		if(!pass)
+			srtpp_transaction_forget(msg);
+	}
 	srtpp_tlsp.unref(p);
 	return pass;
 }

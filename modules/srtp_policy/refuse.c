@@ -206,15 +206,11 @@ static void end_call(struct sip_msg *msg)
 
 /* ---- the reply ----------------------------------------------------------------------- */
 
-static bool in_dialog(struct sip_msg *msg)
+static bool in_dialog(void)
 {
+	struct cell *t = srtpp_transaction();
 	struct tg_media_message m;
-	struct cell *t;
-	int branch = T_BR_UNDEFINED;
 
-	if(srtpp_tm.t_check)
-		srtpp_tm.t_check(msg, &branch);
-	t = srtpp_transaction();
 	return t && t->uas.request && t->uas.request->buf
 		   && tg_media_message_read(srtpp_bytes(t->uas.request), &m)
 					  == TG_MEDIA_OK
@@ -251,7 +247,7 @@ static bool rewrite(struct sip_msg *msg, const struct tg_media_message *m,
 bool srtpp_refuse_reply(struct sip_msg *msg, const struct tg_media_message *m,
 		const struct srtpp_look *look)
 {
-	bool dialog = in_dialog(msg);
+	bool dialog = in_dialog();
 
 	if(tg_span_eq(m->method, TG_SPAN("INVITE")))
 		end_call(msg);

@@ -64,6 +64,9 @@ bool srtpp_party_of_target(
 
 /* The transaction of this process; NULL: none */
 struct cell *srtpp_transaction(void);
+/* Looks a reply's up before tm does. One that is dropped then must forget it */
+void srtpp_transaction_find(struct sip_msg *reply);
+void srtpp_transaction_forget(struct sip_msg *reply);
 /*
  * Is a description in this message an offer? For a reply to INVITE it is an
  * answer if the request had one (RFC 3261 section 13.2.1).
@@ -98,6 +101,14 @@ void srtpp_look_in(const struct tg_media_message *m,
 void srtpp_look_out(const struct tg_media_message *m,
 		const struct srtpp_party *to, const struct srtpp_party *other,
 		struct tg_arena *arena, struct srtpp_look *out,
+		struct tg_span *rewritten);
+
+/*
+ * The message without what must not be chosen from its offers, in arena; ptr
+ * NULL: it is fine as it is. False: out of memory
+ */
+bool srtpp_strip_offers(const struct tg_media_message *m,
+		const struct srtpp_party *from, struct tg_arena *arena,
 		struct tg_span *rewritten);
 
 /* Verdict on a party with audit mode applied; reports. True: may pass */

@@ -208,6 +208,41 @@ void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 	}
 }
 
+/* ---- offers ---------------------------------------------------------------- */
+
+static const struct tg_sdp_crypto *crypto_at(
+		const struct tg_sdp *sdp, uint32_t line)
+{
+	for(size_t i = 0; i < sdp->n_media; i++) {
+		for(size_t k = 0; k < sdp->media[i].n_crypto; k++) {
+			if(sdp->media[i].crypto[k].line == line)
+				return &sdp->media[i].crypto[k];
+		}
+	}
+	return NULL;
+}
+
+bool tg_media_strip_offer(const struct tg_sdp *sdp,
+		const struct tg_pol_media *media, struct tg_sdp_edit *edit, size_t *n)
+{
+	*n = 0;
+	if(media->level == TG_LEVEL_NONE)
+		return true; /* no key exchange will be taken up */
+	for(uint32_t i = 0; i < sdp->n_lines; i++) {
+		const struct tg_sdp_crypto *c;
+
+		if(!tg_sdp_carries_key(&sdp->line[i]))
+			continue;
+		c = crypto_at(sdp, i);
+		if(c && acceptable(media, c))
+			continue;
+		if(!tg_sdp_edit_drop(edit, i))
+			return false;
+		++*n;
+	}
+	return true;
+}
+
 /* ---- the plugin's proof -------------------------------------------------- */
 
 static bool proof_value(const struct tg_sdp_line *line, struct tg_span *value)

@@ -34,6 +34,16 @@ struct tg_media_finding {
 void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 		struct tg_media_finding *out);
 
+/*
+ * Takes out of an offer what must not be chosen, so that a media node cannot:
+ * crypto lines with suites that the profile does not admit, and lines with
+ * keys of a kind that is not done here (a=cryptoscale, a=key-mgmt, k=). Only
+ * for an offer that tg_media_judge lets pass. *n: how many lines. False: out
+ * of memory
+ */
+bool tg_media_strip_offer(const struct tg_sdp *sdp,
+		const struct tg_pol_media *media, struct tg_sdp_edit *edit, size_t *n);
+
 /* RTP that is not rejected; a bundle-only line has port 0 and lives */
 bool tg_media_is_live(const struct tg_sdp_media *m);
 
