@@ -79,18 +79,18 @@ def mediation_options(a_lab):
             f"{seen}, {'' if tls else 'not '}over a connection from {lab.MEDIATION1}")
 
 
-def _play_call(a_lab, capture_file, inward=False):
-    """A call of the client to the endpoint behind gateway1, or the other way,
+def play_call(a_lab, capture_file, inward=False, gateway="gateway1"):
+    """A call of the client to the endpoint behind a gateway, or the other way,
     recorded. (capture, what the client heard, what the endpoint heard, streams
     the plugin secured, why there was no call)
     """
-    far = a_lab.phones["gateway1"]
+    far = a_lab.phones[gateway]
     with a_lab.client_phone() as near, far:
         if not near.wait_registered():
             return None, {}, {}, [], "the client did not register"
         far.forget()
         caller, target = (far, "sip:alice@lab.test") if inward else (
-            near, "sip:gw1-test@lab.test")
+            near, f"sip:gw{gateway[-1]}-test@lab.test")
         streams = []
         with wire.Capture(capture_file) as capture:
             ok, why = caller.call(target)
@@ -103,12 +103,12 @@ def _play_call(a_lab, capture_file, inward=False):
         return capture, near.heard(tones), far.heard(tones), streams, None if ok else why
 
 
-def _wire_verdict(capture):
+def _wire_verdict(capture, address):
     """What the gateway's side of the wire shows, and whether it is right."""
     def rtp(src, dst):
         return wire.rtp_of([p for p in capture.packets if p.src == src and p.dst == dst])
-    out, back = rtp(lab.EDGE, lab.GATEWAY1), rtp(lab.GATEWAY1, lab.EDGE)
-    known = rtp(lab.GATEWAY1, lab.GATEWAY1)  # behind the gateway, in clear
+    out, back = rtp(lab.EDGE, address), rtp(address, lab.EDGE)
+    known = rtp(address, address)  # behind the gateway, in clear
     matches = wire.clear_matches(out, known) + wire.clear_matches(back, known)
     client = wire.rtp_of([p for p in capture.packets
                           if p.between(lab.EDGE, lab.CLIENT)])
@@ -129,16 +129,17 @@ def _clear_sip(capture):
             if b"SIP/2.0" in p.payload and (p.src != p.dst or p.src == lab.EDGE)]
 
 
-def _call_verdict(a_lab, file, inward):
-    capture, near, far, streams, why = _play_call(
-        a_lab, os.path.join(a_lab.root, file), inward)
+def call_verdict(a_lab, file, inward, gateway="gateway1"):
+    """(ok, seen) of a call that must be secured on every side."""
+    capture, near, far, streams, why = play_call(
+        a_lab, os.path.join(a_lab.root, file), inward, gateway)
     if why is not None:
         return False, f"no call: {why}"
     at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
-    wire_ok, wire_text = _wire_verdict(capture)
+    wire_ok, wire_text = _wire_verdict(capture, lab.PEERS[gateway][0])
     clear = len(_clear_sip(capture))
     enough = CALL_SEC * 0.6
-    ours = _through_plugin(streams)
+    ours = _through_plugin(streams, gateway)
     return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0
             and (ours != "" or not a_lab.plugin),
             f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
@@ -146,10 +147,10 @@ def _call_verdict(a_lab, file, inward):
             f"{ours or 'not secured by the plugin'}")
 
 
-def _through_plugin(streams):
-    """What the plugin says of the leg toward gateway1; empty when it is not its."""
+def _through_plugin(streams, gateway):
+    """What the plugin says of the leg toward a gateway; empty when it is not its."""
     for stream in streams:
-        if (stream.get("peer") == "gateway1"
+        if (stream.get("peer") == gateway
                 and min(int(stream.get("rx", 0)), int(stream.get("tx", 0)))
                 >= PACKETS_AT_LEAST):
             return f"plugin: {stream.get('keying')}, {stream.get('suite')}"
@@ -159,13 +160,13 @@ def _through_plugin(streams):
 @row("call", "the client calls the endpoint behind gateway1",
      "tones both ways, SRTP and TLS only")
 def call(a_lab):
-    return _call_verdict(a_lab, "call.pcap", inward=False)
+    return call_verdict(a_lab, "call.pcap", inward=False)
 
 
 @row("call-in", "the endpoint behind gateway1 calls the client",
      "tones both ways, SRTP and TLS only")
 def call_in(a_lab):
-    return _call_verdict(a_lab, "call-in.pcap", inward=True)
+    return call_verdict(a_lab, "call-in.pcap", inward=True)
 
 
 # ---- who must not get in -------------------------------------------------------------
@@ -201,7 +202,8 @@ def _push(a_lab, source, leaf):
         return 0
 
 
-def _refused_in_handshake(a_lab, source, leaf):
+def refused_in_handshake(a_lab, source, leaf):
+    """(ok, seen): an alert, and nothing taken even of what was sent too early."""
     before = a_lab.messages_taken()
     how, what = _knock(a_lab, source, leaf)
     status = _push(a_lab, source, leaf)
@@ -213,25 +215,25 @@ def _refused_in_handshake(a_lab, source, leaf):
 @row("impostor-in", "mediation1's address with gateway1's valid certificate",
      "TLS alert, nothing parsed", refusal=True)
 def impostor_in(a_lab):
-    return _refused_in_handshake(a_lab, lab.MEDIATION1, "gateway1")
+    return refused_in_handshake(a_lab, lab.MEDIATION1, "gateway1")
 
 
 @row("no-certificate", "mediation1's address without a certificate",
      "TLS alert, nothing parsed", refusal=True)
 def no_certificate(a_lab):
-    return _refused_in_handshake(a_lab, lab.MEDIATION1, None)
+    return refused_in_handshake(a_lab, lab.MEDIATION1, None)
 
 
 @row("rogue-ca", "gateway1's address and name, certificate of another CA",
      "TLS alert, nothing parsed", refusal=True)
 def rogue_ca(a_lab):
-    return _refused_in_handshake(a_lab, lab.GATEWAY1, "rogue-gateway1")
+    return refused_in_handshake(a_lab, lab.GATEWAY1, "rogue-gateway1")
 
 
 @row("undeclared", "an address nobody declared, TLS without a certificate",
      "TLS alert, nothing parsed", refusal=True)
 def undeclared(a_lab):
-    return _refused_in_handshake(a_lab, lab.UNDECLARED, None)
+    return refused_in_handshake(a_lab, lab.UNDECLARED, None)
 
 
 def _over_udp(a_lab, source, method):
