@@ -231,3 +231,11 @@ int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		read_connection(snap, id, facts, out);
 	return 0;
 }
+
+bool tlsp_is_alias(const struct dest_info *dst, const struct tlsp_facts *facts)
+{
+	int port = su_getport((union sockaddr_union *)&dst->to);
+
+	return !dst->id && facts->id && facts->direction == TG_POL_IN
+		   && port != facts->remote_port;
+}

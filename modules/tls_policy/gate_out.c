@@ -19,6 +19,8 @@
 
 #include "tls_policy/tlsp.h"
 
+#define ALIAS_PEERS_MAX 64
+
 static tlsp_leaving_fn leaving;
 
 /* What NET_OUT allowed a moment ago, so that encode need not ask again */
@@ -106,6 +108,35 @@ static void judge_failed(const struct tlsp_snap *snap,
 	v->reason = TG_REASON_EGRESS_HANDSHAKE;
 }
 
+/*
+ * A connection that its other side gave a port of its choice (RFC 5923, the
+ * alias parameter): only a peer that may be reached there, and has proven it,
+ * may be met on it. A softphone behind the same NAT could claim the gateway's
+ * port otherwise.
+ */
+static void judge_alias(const struct tlsp_snap *snap,
+		const struct dest_info *dst, const struct tlsp_facts *conn,
+		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+{
+	const struct tg_pol_peer *wanted[ALIAS_PEERS_MAX];
+	struct tg_pol_conn there = egress->conn;
+	size_t n;
+
+	if(v->decision != TG_POL_ALLOW || !egress->existing
+			|| !tlsp_is_alias(dst, conn))
+		return;
+	there.remote_port = su_getport((union sockaddr_union *)&dst->to);
+	there.sni = tg_span_of(NULL, 0);
+	n = tg_pol_wanted_peers(snap->policy, &there, wanted, ALIAS_PEERS_MAX);
+	for(size_t i = 0; i < n && i < ALIAS_PEERS_MAX; i++) {
+		if(egress->peer && wanted[i] == egress->peer)
+			return;
+	}
+	v->decision = TG_POL_DENY;
+	v->reason = TG_REASON_WRONG_PEER;
+	tg_pol_apply_audit(snap->policy, v);
+}
+
 static bool rewrite(str *buffer, struct tg_span with)
 {
 	if(!with.ptr)
@@ -155,6 +186,7 @@ static void judge_leaving(
 	egress->sips = !egress->is_reply && is_sips(bytes);
 	egress->refusal = tlsp_refusing;
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
+	judge_alias(snap, dst, &conn, egress, v);
 	judge_failed(snap, egress, v);
 	judge_bytes(snap, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {

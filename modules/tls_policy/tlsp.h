@@ -191,6 +191,8 @@ int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out);
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out);
+/* Was that connection found by a port that its other side only claimed? */
+bool tlsp_is_alias(const struct dest_info *dst, const struct tlsp_facts *facts);
 
 /* ---- gates ---------------------------------------------------------------- */
 

@@ -210,7 +210,10 @@ def edge(folder, pki, policy, route, routes="", params="", load=WITH_POLICY,
         config = config.replace(f"@{key}@", value)
     ready = []
     for socket in listen:
-        proto, host, port = socket.split(":")
+        proto, _, rest = socket.partition(":")
+        host, _, port = rest.rpartition(":")
+        if host.startswith("["):
+            continue  # proc looks at IPv4 sockets only
         ready.append(("udp" if proto == "udp" else "tcp", host, int(port)))
     files = {"tls.cfg": tls.replace("@PKI@", pki)}
     if policy is not None:
