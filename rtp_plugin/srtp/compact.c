@@ -9,7 +9,7 @@
 #include <openssl/provider.h>
 #include <stdlib.h>
 
-static __thread struct tg_compact_room *room;
+TG_COMPACT_THREAD struct tg_compact_room *room;
 
 void tg_compact_use_room(struct tg_compact_room *r)
 {
@@ -65,7 +65,9 @@ bool tg_compact_install(const char **why)
 	if(!tg_compact_available(why))
 		return false;
 	if(srtp_replace_auth_type(&tg_compact_hmac, tg_compact_hmac.id)
-			!= srtp_err_status_ok) {
+					!= srtp_err_status_ok
+			|| srtp_replace_auth_type(&tg_compact_null, tg_compact_null.id)
+					   != srtp_err_status_ok) {
 		*why = "compact HMAC-SHA1 failed its self-test";
 		return false;
 	}

@@ -22,6 +22,7 @@ extern const srtp_cipher_type_t tg_compact_icm_256;
 extern const srtp_cipher_type_t tg_compact_gcm_128;
 extern const srtp_cipher_type_t tg_compact_gcm_256;
 extern const srtp_auth_type_t tg_compact_hmac;
+extern const srtp_auth_type_t tg_compact_null; /* beside GCM */
 
 /* May the types be used here? Else *why says what is against it */
 bool tg_compact_available(const char **why);
@@ -32,6 +33,10 @@ bool tg_compact_available(const char **why);
  * the types that were replaced before stay, they passed.
  */
 bool tg_compact_install(const char **why);
+
+/* Thread-local, found without a call: the plugin is loaded at start */
+#define TG_COMPACT_THREAD \
+	static __thread __attribute__((tls_model("initial-exec")))
 
 /* ---- memory ------------------------------------------------------------- */
 

@@ -29,18 +29,26 @@ struct gcm {
 	srtp_cipher_t cipher;
 	bool on_heap;
 	uint8_t rounds;
-	uint8_t step;
-	uint8_t direction;
-	uint8_t tag_octets; /* 8 or 16 */
-	uint8_t n_held;
-	uint32_t aad_octets;
-	uint32_t data_octets;
-	uint8_t held[16];      /* additional data that does not fill a block yet */
-	__m128i first;         /* counter block 1: IV || 1 */
-	__m128i hash;          /* so far */
+	uint8_t tag_octets;    /* 8 or 16 */
 	__m128i power[POWERS]; /* H, H^2, H^3, H^4 */
 	__m128i key[];         /* rounds + 1 */
 };
+
+/*
+ * One packet on its way: libsrtp2 goes from set_iv to the tag without a pause,
+ * so it belongs to the thread and stays in its cache.
+ */
+TG_COMPACT_THREAD struct {
+	const struct gcm *owner;
+	enum step step;
+	srtp_cipher_direction_t direction;
+	uint32_t aad_octets;
+	uint32_t data_octets;
+	uint32_t n_held;
+	uint8_t held[16]; /* additional data that does not fill a block yet */
+	__m128i first;    /* counter block 1: IV || 1 */
+	__m128i hash;     /* so far */
+} now;
 
 /* ---- GHASH -------------------------------------------------------------- */
 
@@ -104,15 +112,16 @@ TG_AES_INLINE __m128i multiply(__m128i a, __m128i b)
 	return reduce(&p);
 }
 
-TG_AES_INLINE void absorb_one(struct gcm *c, __m128i block)
+TG_AES_INLINE void absorb_one(const struct gcm *c, __m128i block)
 {
-	c->hash = multiply(_mm_xor_si128(c->hash, block), c->power[0]);
+	now.hash = multiply(_mm_xor_si128(now.hash, block), c->power[0]);
 }
 
 /* Whole blocks and a last one padded with zeros */
-TG_AES_INLINE void absorb(struct gcm *c, const uint8_t *data, size_t octets)
+TG_AES_INLINE void absorb(
+		const struct gcm *c, const uint8_t *data, size_t octets)
 {
-	__m128i hash = c->hash;
+	__m128i hash = now.hash;
 
 	for(; octets >= 64; data += 64, octets -= 64) {
 		struct product p = {
@@ -124,7 +133,7 @@ TG_AES_INLINE void absorb(struct gcm *c, const uint8_t *data, size_t octets)
 		multiply_add(&p, load_reversed(data + 48), c->power[0]);
 		hash = reduce(&p);
 	}
-	c->hash = hash;
+	now.hash = hash;
 	for(; octets >= 16; data += 16, octets -= 16)
 		absorb_one(c, load_reversed(data));
 	if(octets > 0) {
@@ -196,7 +205,6 @@ TG_AES_TARGET static srtp_err_status_t init(void *state, const uint8_t *key)
 			reversed(tg_aes_block(c->key, c->rounds, _mm_setzero_si128()));
 	for(int i = 1; i < POWERS; i++)
 		c->power[i] = multiply(c->power[i - 1], c->power[0]);
-	c->step = IDLE;
 	return srtp_err_status_ok;
 }
 
@@ -205,7 +213,7 @@ TG_AES_TARGET static srtp_err_status_t init(void *state, const uint8_t *key)
 TG_AES_TARGET static srtp_err_status_t set_iv(
 		void *state, uint8_t *iv, srtp_cipher_direction_t direction)
 {
-	struct gcm *c = state;
+	const struct gcm *c = state;
 	uint8_t block[16] = {0};
 
 	if(direction != srtp_direction_encrypt
@@ -213,86 +221,88 @@ TG_AES_TARGET static srtp_err_status_t set_iv(
 		return srtp_err_status_bad_param;
 	memcpy(block, iv, 12);
 	block[15] = 1;
-	c->first = _mm_loadu_si128((const __m128i *)block);
-	c->hash = _mm_setzero_si128();
-	c->aad_octets = c->data_octets = 0;
-	c->n_held = 0;
-	c->direction = (uint8_t)direction;
-	c->step = TAKES_AAD;
+	now.first = _mm_loadu_si128((const __m128i *)block);
+	now.hash = _mm_setzero_si128();
+	now.aad_octets = now.data_octets = 0;
+	now.n_held = 0;
+	now.direction = direction;
+	now.owner = c;
+	now.step = TAKES_AAD;
 	return srtp_err_status_ok;
 }
 
 TG_AES_TARGET static srtp_err_status_t set_aad(
 		void *state, const uint8_t *aad, uint32_t octets)
 {
-	struct gcm *c = state;
+	const struct gcm *c = state;
 
-	if(c->step != TAKES_AAD || octets > DATA_OCTETS_MAX
-			|| c->aad_octets > DATA_OCTETS_MAX)
+	if(now.owner != c || now.step != TAKES_AAD || octets > DATA_OCTETS_MAX
+			|| now.aad_octets > DATA_OCTETS_MAX)
 		return srtp_err_status_bad_param;
-	c->aad_octets += octets;
+	now.aad_octets += octets;
 	while(octets > 0) {
-		uint32_t n = 16u - c->n_held;
+		uint32_t n = 16u - now.n_held;
 
 		if(n > octets)
 			n = octets;
-		memcpy(c->held + c->n_held, aad, n);
-		c->n_held = (uint8_t)(c->n_held + n);
+		memcpy(now.held + now.n_held, aad, n);
+		now.n_held += n;
 		aad += n;
 		octets -= n;
-		if(c->n_held == 16) {
-			absorb_one(c, load_reversed(c->held));
-			c->n_held = 0;
+		if(now.n_held == 16) {
+			absorb_one(c, load_reversed(now.held));
+			now.n_held = 0;
 		}
 	}
 	return srtp_err_status_ok;
 }
 
-TG_AES_INLINE void end_aad(struct gcm *c)
+TG_AES_INLINE void end_aad(const struct gcm *c)
 {
-	if(c->n_held > 0) {
-		memset(c->held + c->n_held, 0, 16u - c->n_held);
-		absorb_one(c, load_reversed(c->held));
-		c->n_held = 0;
+	if(now.n_held > 0) {
+		memset(now.held + now.n_held, 0, 16u - now.n_held);
+		absorb_one(c, load_reversed(now.held));
+		now.n_held = 0;
 	}
 }
 
-TG_AES_INLINE void tag_of(struct gcm *c, uint8_t out[TAG_OCTETS])
+TG_AES_INLINE void tag_of(const struct gcm *c, uint8_t out[TAG_OCTETS])
 {
 	__m128i lengths = _mm_set_epi64x(
-			(long long)c->aad_octets * 8, (long long)c->data_octets * 8);
+			(long long)now.aad_octets * 8, (long long)now.data_octets * 8);
 
 	absorb_one(c, lengths);
-	_mm_storeu_si128(
-			(__m128i *)out, _mm_xor_si128(reversed(c->hash),
-									tg_aes_block(c->key, c->rounds, c->first)));
+	_mm_storeu_si128((__m128i *)out,
+			_mm_xor_si128(reversed(now.hash),
+					tg_aes_block(c->key, c->rounds, now.first)));
 }
 
 TG_AES_TARGET static srtp_err_status_t encrypt(
 		void *state, uint8_t *data, unsigned *octets)
 {
-	struct gcm *c = state;
+	const struct gcm *c = state;
 
-	if(c->step != TAKES_AAD || c->direction != srtp_direction_encrypt
+	if(now.owner != c || now.step != TAKES_AAD
+			|| now.direction != srtp_direction_encrypt
 			|| *octets > DATA_OCTETS_MAX)
 		return srtp_err_status_bad_param;
 	end_aad(c);
-	c->data_octets = *octets;
-	tg_aes_counter_mode(c->key, c->rounds, c->first, 1, data, *octets);
+	now.data_octets = *octets;
+	tg_aes_counter_mode(c->key, c->rounds, now.first, 1, data, *octets);
 	absorb(c, data, *octets);
-	c->step = SEALED;
+	now.step = SEALED;
 	return srtp_err_status_ok;
 }
 
 TG_AES_TARGET static srtp_err_status_t get_tag(
 		void *state, uint8_t *tag, uint32_t *octets)
 {
-	struct gcm *c = state;
+	const struct gcm *c = state;
 	uint8_t full[TAG_OCTETS];
 
-	if(c->step != SEALED)
+	if(now.owner != c || now.step != SEALED)
 		return srtp_err_status_bad_param;
-	c->step = IDLE;
+	now.step = IDLE;
 	tag_of(c, full);
 	memcpy(tag, full, c->tag_octets);
 	*octets = c->tag_octets;
@@ -302,22 +312,23 @@ TG_AES_TARGET static srtp_err_status_t get_tag(
 TG_AES_TARGET static srtp_err_status_t decrypt(
 		void *state, uint8_t *data, unsigned *octets)
 {
-	struct gcm *c = state;
+	const struct gcm *c = state;
 	uint8_t want[TAG_OCTETS];
 	unsigned n;
 
-	if(c->step != TAKES_AAD || c->direction != srtp_direction_decrypt
+	if(now.owner != c || now.step != TAKES_AAD
+			|| now.direction != srtp_direction_decrypt
 			|| *octets > DATA_OCTETS_MAX || *octets < c->tag_octets)
 		return srtp_err_status_bad_param;
-	c->step = IDLE;
+	now.step = IDLE;
 	n = *octets - c->tag_octets;
 	end_aad(c);
-	c->data_octets = n;
+	now.data_octets = n;
 	absorb(c, data, n);
 	tag_of(c, want);
 	if(CRYPTO_memcmp(want, data + n, c->tag_octets) != 0)
 		return srtp_err_status_auth_fail;
-	tg_aes_counter_mode(c->key, c->rounds, c->first, 1, data, n);
+	tg_aes_counter_mode(c->key, c->rounds, now.first, 1, data, n);
 	*octets = n;
 	return srtp_err_status_ok;
 }

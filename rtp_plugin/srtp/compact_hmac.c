@@ -32,7 +32,7 @@ struct hmac {
 	struct half outer;
 };
 
-static __thread SHA_CTX running;
+TG_COMPACT_THREAD SHA_CTX running;
 
 static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 {

@@ -26,7 +26,7 @@
 
 #define WINDOW_DEFAULT 128
 #define SSRC_DEFAULT 32
-#define STREAMS_AT_FIRST 2
+#define STREAMS_AT_FIRST 1
 
 /* What we know of one SSRC beside libsrtp2's own stream */
 struct stream {
@@ -43,8 +43,9 @@ struct stream {
 	uint64_t floor; /* lower ones are refused: their replay bits are gone */
 };
 
-struct usage {
-	uint64_t rtp;
+struct master {
+	struct tg_srtp_master key;
+	uint64_t rtp; /* packets it protected */
 	uint64_t rtcp;
 	bool warned;
 	bool kept; /* was in force before the last change of keys */
@@ -60,7 +61,7 @@ struct nat_copy {
 };
 
 /* Ciphers and HMACs of SRTP and SRTCP with AES-256 */
-#define ROOM_OCTETS 832
+#define ROOM_OCTETS 800
 
 struct tg_srtp {
 	/* what each packet needs, from here to the SRTP half of the room */
@@ -75,15 +76,17 @@ struct tg_srtp {
 	srtp_t rtcp; /* the same session, or one of its own: see sessions.c */
 	struct stream *stream;
 	uint32_t n_streams;
-	uint32_t max_streams; /* room in stream[] */
-	uint32_t last;        /* index of the stream met last */
-	uint32_t strange;     /* rx: unknown SSRCs that did not verify */
-	struct nat_copy *nat; /* tx, once needed */
-	struct usage usage[TG_SRTP_MASTERS_MAX];
+	uint32_t max_streams;  /* room in stream[] */
+	uint32_t last;         /* index of the stream met last */
+	uint32_t strange;      /* rx: unknown SSRCs that did not verify */
+	struct nat_copy *nat;  /* tx, once needed */
+	struct master *master; /* the one in here, or several on the heap */
+	uint8_t n_masters;     /* 0: closed */
+	bool room_taken;       /* by the sessions in force */
+	enum tg_suite suite;
 	struct tg_srtp_counters counters;
 	_Alignas(16) uint8_t room[ROOM_OCTETS];
-	bool room_taken; /* by the sessions in force */
-	struct tg_srtp_keys keys;
+	struct master only;
 };
 
 /* ---- sessions.c --------------------------------------------------------- */
@@ -99,8 +102,13 @@ enum tg_srtp_rc tg_srtp_sessions_open(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew);
 void tg_srtp_sessions_close(struct tg_srtp *ctx);
 
-/* A stream of its own for one SSRC, with ctx->keys, in the session of RTP */
+/* A stream of its own for one SSRC, with the keys in force, for RTP */
 enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc);
+
+/* ---- srtp.c ------------------------------------------------------------- */
+
+/* The keys in force; wipe them */
+void tg_srtp_keys_of(const struct tg_srtp *ctx, struct tg_srtp_keys *out);
 
 /* ---- keys.c ------------------------------------------------------------- */
 

@@ -167,32 +167,32 @@ static uint64_t rx_index(const struct stream *s, uint16_t seq)
 
 /* ---- lifetime ----------------------------------------------------------- */
 
-static uint64_t lifetime(const struct tg_srtp_master *m, enum tg_srtp_kind kind)
+static uint64_t lifetime(const struct master *m, enum tg_srtp_kind kind)
 {
 	uint64_t max =
 			kind == TG_SRTP_KIND_RTP ? RTP_LIFETIME_MAX : RTCP_LIFETIME_MAX;
 
-	return m->lifetime && m->lifetime < max ? m->lifetime : max;
+	return m->key.lifetime && m->key.lifetime < max ? m->key.lifetime : max;
 }
 
 static bool used_up(const struct tg_srtp *ctx, const struct packet *k)
 {
-	const struct usage *u = &ctx->usage[k->master];
+	const struct master *m = &ctx->master[k->master];
 
-	return (k->kind == TG_SRTP_KIND_RTP ? u->rtp : u->rtcp)
-		   >= lifetime(&ctx->keys.master[k->master], k->kind);
+	return (k->kind == TG_SRTP_KIND_RTP ? m->rtp : m->rtcp)
+		   >= lifetime(m, k->kind);
 }
 
 static void note_packet(
 		struct tg_srtp *ctx, const struct packet *k, size_t octets)
 {
-	struct usage *u = &ctx->usage[k->master];
-	uint64_t *used = k->kind == TG_SRTP_KIND_RTP ? &u->rtp : &u->rtcp;
-	uint64_t max = lifetime(&ctx->keys.master[k->master], k->kind);
+	struct master *m = &ctx->master[k->master];
+	uint64_t *used = k->kind == TG_SRTP_KIND_RTP ? &m->rtp : &m->rtcp;
+	uint64_t max = lifetime(m, k->kind);
 
 	++*used;
-	if(!u->warned && *used >= max - max / 8) {
-		u->warned = true;
+	if(!m->warned && *used >= max - max / 8) {
+		m->warned = true;
 		ctx->counters.lifetime_warnings++;
 	}
 	if(k->kind == TG_SRTP_KIND_RTP)
@@ -214,8 +214,8 @@ static bool find_master(const struct tg_srtp *ctx, struct packet *k)
 
 	if(ctx->mki_octets == 0)
 		return true;
-	for(size_t i = 0; i < ctx->keys.n; i++) {
-		tg_srtp_put_mki(&ctx->keys.master[i], mki);
+	for(size_t i = 0; i < ctx->n_masters; i++) {
+		tg_srtp_put_mki(&ctx->master[i].key, mki);
 		if(memcmp(at, mki, ctx->mki_octets) == 0) {
 			k->master = i;
 			return true;
@@ -267,7 +267,7 @@ static enum tg_srtp_rc open_unsettled(struct tg_srtp *ctx, struct packet *k,
 			return rc;
 	}
 	*index = k->seq;
-	if(*index < s->floor && ctx->usage[k->master].kept)
+	if(*index < s->floor && ctx->master[k->master].kept)
 		return TG_SRTP_REPLAY;
 	rc = lib_unprotect(ctx, k);
 	if(rc == TG_SRTP_OK)
@@ -309,7 +309,7 @@ static enum tg_srtp_rc receive_rtp(
 	bool own = false;
 	enum tg_srtp_rc rc;
 
-	if(s && index < s->floor && ctx->usage[k->master].kept)
+	if(s && index < s->floor && ctx->master[k->master].kept)
 		return TG_SRTP_REPLAY;
 	if(!s)
 		rc = open_stranger(ctx, k, &index, &own);
@@ -338,7 +338,7 @@ static enum tg_srtp_rc receive_rtcp(
 	uint32_t index = get32(k->octet + k->octets - behind) & 0x7fffffff;
 	enum tg_srtp_rc rc;
 
-	if(s && index < s->rtcp_floor && ctx->usage[k->master].kept)
+	if(s && index < s->rtcp_floor && ctx->master[k->master].kept)
 		return TG_SRTP_REPLAY;
 	rc = lib_unprotect(ctx, k);
 	if(rc != TG_SRTP_OK)

@@ -170,10 +170,13 @@ enum tg_srtp_rc tg_srtp_sessions_open(
 
 enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc)
 {
+	struct tg_srtp_keys keys;
 	struct policy p;
 	enum tg_srtp_rc rc;
 
-	policy_fill(&p, ctx, &ctx->keys);
+	tg_srtp_keys_of(ctx, &keys);
+	policy_fill(&p, ctx, &keys);
+	tg_srtp_keys_wipe(&keys);
 	p.lib.ssrc.type = ssrc_specific;
 	p.lib.ssrc.value = ssrc;
 	rc = tg_srtp_from_lib(srtp_add_stream(ctx->rtp, &p.lib));

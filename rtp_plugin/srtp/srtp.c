@@ -47,48 +47,81 @@ static bool keys_fit(const struct tg_srtp_keys *k)
 	return mkis_fit(k);
 }
 
-static bool keeps_a_key(
-		const struct tg_srtp_keys *was, const struct tg_srtp_keys *is)
+/* ---- masters in force --------------------------------------------------- */
+
+void tg_srtp_keys_of(const struct tg_srtp *ctx, struct tg_srtp_keys *out)
 {
-	for(size_t i = 0; i < is->n; i++)
-		for(size_t j = 0; j < was->n; j++)
-			if(tg_srtp_master_same_key(&is->master[i], &was->master[j]))
-				return true;
+	memset(out, 0, sizeof(*out));
+	out->suite = ctx->suite;
+	out->n = ctx->n_masters;
+	for(size_t i = 0; i < ctx->n_masters; i++)
+		out->master[i] = ctx->master[i].key;
+}
+
+static const struct master *find_master(
+		const struct tg_srtp *ctx, const struct tg_srtp_master *key)
+{
+	for(size_t i = 0; i < ctx->n_masters; i++)
+		if(tg_srtp_master_same_key(&ctx->master[i].key, key))
+			return &ctx->master[i];
+	return NULL;
+}
+
+static bool keeps_a_key(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	for(size_t i = 0; i < keys->n; i++)
+		if(find_master(ctx, &keys->master[i]))
+			return true;
 	return false;
 }
 
-/* A session for SRTCP that begins now would count its index from zero again */
-static bool reuses_rtcp_index(
-		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+static void forget_masters(struct tg_srtp *ctx)
 {
-	struct tg_srtp_shape shape;
-
-	return ctx->rtcp == ctx->rtp && keeps_a_key(&ctx->keys, keys)
-		   && tg_srtp_shape(keys->suite, &shape)
-		   && shape.tag_octets != shape.rtcp_tag_octets;
+	for(size_t i = 0; i < ctx->n_masters; i++)
+		tg_wipe(&ctx->master[i], sizeof(ctx->master[i]));
+	if(ctx->master != &ctx->only)
+		free(ctx->master);
+	ctx->master = &ctx->only;
+	ctx->n_masters = 0;
 }
 
-static void note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+/* What a master that stays has used is kept. False: out of memory */
+static bool note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
+	struct master next[TG_SRTP_MASTERS_MAX] = {0};
 	struct tg_srtp_shape shape;
-	struct usage usage[TG_SRTP_MASTERS_MAX] = {0};
+	bool ok;
 
-	for(size_t i = 0; i < keys->n; i++)
-		for(size_t j = 0; j < ctx->keys.n; j++)
-			if(tg_srtp_master_same_key(
-					   &keys->master[i], &ctx->keys.master[j])) {
-				usage[i] = ctx->usage[j];
-				usage[i].kept = true;
-			}
-	memcpy(ctx->usage, usage, sizeof(usage));
-	ctx->keys = *keys;
-	ctx->mki_octets = keys->master[0].mki_octets;
-	if(tg_srtp_shape(keys->suite, &shape)) {
+	for(size_t i = 0; i < keys->n; i++) {
+		const struct master *was = find_master(ctx, &keys->master[i]);
+
+		if(was) {
+			next[i] = *was;
+			next[i].kept = true;
+		}
+		next[i].key = keys->master[i];
+	}
+	forget_masters(ctx);
+	if(keys->n > 1)
+		ctx->master = calloc(keys->n, sizeof(*ctx->master));
+	ok = ctx->master && tg_srtp_shape(keys->suite, &shape);
+	if(ok) {
+		memcpy(ctx->master, next, keys->n * sizeof(*next));
+		ctx->n_masters = keys->n;
+		ctx->suite = keys->suite;
+		ctx->mki_octets = keys->master[0].mki_octets;
 		ctx->rtp_tag_octets = shape.tag_octets;
 		ctx->rtcp_tag_octets = shape.rtcp_tag_octets;
 		ctx->aead = shape.salt_octets == 12;
+	} else {
+		ctx->master = &ctx->only;
 	}
+	tg_wipe(next, sizeof(next));
+	return ok;
 }
+
+/* ---- contexts ----------------------------------------------------------- */
 
 enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 		const struct tg_srtp_keys *keys, struct tg_srtp **out)
@@ -105,6 +138,7 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 	ctx = tg_srtp_slab_get();
 	if(!ctx)
 		return TG_SRTP_NO_MEMORY;
+	ctx->master = &ctx->only;
 	ctx->dir = config->dir;
 	ctx->ssrc_max = config->ssrc_max ? config->ssrc_max : SSRC_DEFAULT;
 	ctx->window =
@@ -115,11 +149,12 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 	ctx->stream = calloc(ctx->max_streams, sizeof(*ctx->stream));
 	rc = ctx->stream ? tg_srtp_sessions_open(ctx, keys, true)
 					 : TG_SRTP_NO_MEMORY;
+	if(rc == TG_SRTP_OK && !note_keys(ctx, keys))
+		rc = TG_SRTP_NO_MEMORY;
 	if(rc != TG_SRTP_OK) {
 		tg_srtp_free(ctx);
 		return rc;
 	}
-	note_keys(ctx, keys);
 	*out = ctx;
 	return TG_SRTP_OK;
 }
@@ -129,6 +164,7 @@ void tg_srtp_free(struct tg_srtp *ctx)
 	if(!ctx)
 		return;
 	tg_srtp_sessions_close(ctx);
+	forget_masters(ctx);
 	free(ctx->stream);
 	free(ctx->nat);
 	tg_srtp_slab_put(ctx);
@@ -179,36 +215,59 @@ static void drop_own_streams(struct tg_srtp *ctx)
 			srtp_remove_stream(ctx->rtp, htonl(ctx->stream[i].ssrc));
 }
 
-enum tg_srtp_rc tg_srtp_set_keys(
+/* A session for SRTCP that begins now would count its index from zero again */
+static bool reuses_rtcp_index(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	struct tg_srtp_shape shape;
+
+	return ctx->rtcp == ctx->rtp && keeps_a_key(ctx, keys)
+		   && tg_srtp_shape(keys->suite, &shape)
+		   && shape.tag_octets != shape.rtcp_tag_octets;
+}
+
+static enum tg_srtp_rc change_keys(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
-	enum tg_srtp_rc rc = TG_SRTP_BAD_KEY;
-	bool anew;
+	bool anew = ctx->dir == TG_SRTP_RX && !keeps_a_key(ctx, keys);
+	enum tg_srtp_rc rc;
 
-	if(!ctx->rtp)
-		return TG_SRTP_NO_KEY;
-	if(tg_srtp_keys_eq(&ctx->keys, keys))
-		return TG_SRTP_OK;
-	if(keys_fit(keys)) {
-		anew = ctx->dir == TG_SRTP_RX && !keeps_a_key(&ctx->keys, keys);
-		if(anew || !reuses_rtcp_index(ctx, keys)) {
-			drop_own_streams(ctx);
-			rc = tg_srtp_sessions_open(ctx, keys, anew);
-		}
-	}
-	if(rc != TG_SRTP_OK) {
-		tg_srtp_sessions_close(ctx);
-		tg_srtp_keys_wipe(&ctx->keys);
+	if(!keys_fit(keys) || reuses_rtcp_index(ctx, keys))
+		return TG_SRTP_BAD_KEY;
+	drop_own_streams(ctx);
+	rc = tg_srtp_sessions_open(ctx, keys, anew);
+	if(rc != TG_SRTP_OK)
 		return rc;
-	}
 	if(anew)
 		begin_streams_anew(ctx);
 	else
 		raise_floors(ctx);
 	if(ctx->nat
-			&& !tg_srtp_master_same_key(&ctx->keys.master[0], &keys->master[0]))
+			&& !tg_srtp_master_same_key(&ctx->master[0].key, &keys->master[0]))
 		ctx->nat->octets = 0;
-	note_keys(ctx, keys);
+	return note_keys(ctx, keys) ? TG_SRTP_OK : TG_SRTP_NO_MEMORY;
+}
+
+enum tg_srtp_rc tg_srtp_set_keys(
+		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	struct tg_srtp_keys was;
+	enum tg_srtp_rc rc = TG_SRTP_OK;
+	bool same;
+
+	if(!ctx->rtp)
+		return TG_SRTP_NO_KEY;
+	tg_srtp_keys_of(ctx, &was);
+	same = tg_srtp_keys_eq(&was, keys);
+	tg_srtp_keys_wipe(&was);
+	if(same)
+		return TG_SRTP_OK;
+	rc = change_keys(ctx, keys);
+	if(rc != TG_SRTP_OK) {
+		tg_srtp_sessions_close(ctx);
+		forget_masters(ctx);
+		return rc;
+	}
 	ctx->counters.rekeys++;
 	return TG_SRTP_OK;
 }
@@ -220,8 +279,8 @@ const struct tg_srtp_counters *tg_srtp_counters(const struct tg_srtp *ctx)
 
 bool tg_srtp_wants_rekey(const struct tg_srtp *ctx)
 {
-	for(size_t i = 0; ctx && i < ctx->keys.n; i++)
-		if(ctx->usage[i].warned)
+	for(size_t i = 0; ctx && i < ctx->n_masters; i++)
+		if(ctx->master[i].warned)
 			return true;
 	return false;
 }
