@@ -444,6 +444,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 	return 1;
 }
 
+/* The daemon's way to send media up to 10.5, so it looks the socket up once */
 EXPORT ssize_t sendto(int fd, const void *buf, size_t octets, int flags,
 		const struct sockaddr *to, socklen_t to_len)
 {
@@ -452,10 +453,19 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t octets, int flags,
 			.msg_namelen = to_len,
 			.msg_iov = &iov,
 			.msg_iovlen = 1};
+	struct tg_ses_socket *s;
+	ssize_t n;
 
-	if(stranger(fd))
+	if(tg_mnt == NULL)
 		return tg_mnt_real()->sendto(fd, buf, octets, flags, to, to_len);
-	return sendmsg(fd, &msg, flags);
+	s = tg_ses_socket_get(fd);
+	if(s == NULL)
+		return is_ng(fd) ? ng_reply(fd, &msg, flags)
+						 : tg_mnt_real()->sendto(
+								 fd, buf, octets, flags, to, to_len);
+	n = media_send(s, fd, &msg, flags);
+	done(s);
+	return n;
 }
 
 EXPORT ssize_t send(int fd, const void *buf, size_t octets, int flags)
