@@ -127,9 +127,13 @@ static void on_leaving(const struct tlsp_leaving *what,
 		case TG_MEDIA_NOT_SIP:
 			return;
 		case TG_MEDIA_OK:
-			if(m.n_sdp == 0)
-				return;
-			break;
+			/* octets behind the body would be another message */
+			if(m.body.ptr + m.body.len == m.bytes.ptr + m.bytes.len) {
+				if(m.n_sdp == 0)
+					return;
+				break;
+			}
+			/* fall through */
 		default:
 			memset(&to, 0, sizeof(to));
 			to.peer = what->verdict->peer;

@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Any octets as a SIP message. What is taken must come out as it went in when
+ * its descriptions are put back, but for a Content-Length that is set right;
+ * with others in their place it must be read again, with those in it.
+ */
+#include <stdlib.h>
+
+#include "media/judge.h"
+#include "media/message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void expect(bool holds)
+{
+	if(!holds)
+		abort();
+}
+
+static void check_places(const struct tg_media_message *m)
+{
+	const char *at = m->bytes.ptr;
+
+	for(size_t i = 0; i < m->n_sdp; i++) {
+		expect(m->sdp[i].ptr >= at);
+		at = m->sdp[i].ptr + m->sdp[i].len;
+	}
+	expect(at <= m->bytes.ptr + m->bytes.len);
+}
+
+static void check_writing(
+		const struct tg_media_message *m, struct tg_arena *arena)
+{
+	struct tg_span with[TG_MEDIA_SDP_MAX];
+	struct tg_media_message again;
+	struct tg_span out;
+
+	for(size_t i = 0; i < m->n_sdp; i++)
+		with[i] = m->sdp[i];
+	out = tg_media_message_write(m, with, arena);
+	expect(out.ptr != NULL);
+	if(m->length.len == 0)
+		expect(tg_span_eq(out, m->bytes));
+	for(size_t i = 0; i < m->n_sdp; i++)
+		with[i] = TG_SPAN("v=0\r\ns=x");
+	out = tg_media_message_write(m, with, arena);
+	expect(out.ptr != NULL);
+	if(tg_media_message_read(out, &again) != TG_MEDIA_OK)
+		return; /* a boundary may have stood in what was replaced */
+	expect(again.n_sdp == m->n_sdp);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct tg_media_message m;
+	struct tg_arena arena;
+
+	if(tg_media_message_read(tg_span_of((const char *)data, len), &m)
+			!= TG_MEDIA_OK)
+		return 0;
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	check_places(&m);
+	check_writing(&m, &arena);
+	expect(tg_media_message_refusal(&m, 488, "Not Acceptable Here",
+				   TG_SPAN("Warning: x"), &arena)
+					.ptr
+			!= NULL);
+	tg_arena_deinit(&arena);
+	return 0;
+}
