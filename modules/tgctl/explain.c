@@ -7,13 +7,13 @@
 #include "tgctl.h"
 
 #include <getopt.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "judge/judge.h"
 #include "policy/load.h"
+#include "x509/openssl_compat.h"
 
 #define USAGE                                                                 \
 	"explain FILE --from ADDR --transport udp|tcp|tls|ws|wss\n"               \
@@ -380,7 +380,7 @@ static void media(const struct facts *f, const struct tg_pol_verdict *caller)
 static int explain(struct facts *f)
 {
 	bool tls = TG_POL_TR_IS_TLS(f->conn.transport);
-	struct tg_pol_verdict v = {0}, out;
+	struct tg_pol_verdict v = {0}, out = {0};
 
 	printf("policy: %s, digest %s, profile %s, mode %s\n", f->q->file,
 			tg_pol_digest(f->policy),

@@ -19,7 +19,8 @@ static const struct {
 				"who may do what: parties, directions, transports, media"},
 		{"explain", tg_ctl_explain, "FILE --from ADDR --transport T ...",
 				"judge a hypothetical connection and call, rule by rule"},
-		{"cert", tg_ctl_cert, "verify --trust FILE --identity NAME ... LEAF.pem",
+		{"cert", tg_ctl_cert,
+				"verify --trust FILE --identity NAME ... LEAF.pem",
 				"judge a certificate as a handshake would"},
 };
 

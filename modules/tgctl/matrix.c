@@ -29,90 +29,104 @@ static struct tg_addr listener_sample(const struct tg_pol_cidrs *c)
 	return c->n ? c->item[0].addr : tg_addr_of(here, sizeof(here));
 }
 
+/* A row: a peer or clients, never both */
+struct party {
+	struct tg_span name;
+	const char *role;
+	enum tg_pol_mode mode;
+	const struct tg_pol_cidrs *address;
+	const struct tg_pol_cidrs *listener;
+	const struct tg_pol_peer *peer;
+	const struct tg_pol_clients *clients;
+};
+
 static struct tg_pol_conn conn_of(enum tg_pol_direction direction,
-		enum tg_pol_transport transport, const struct tg_pol_cidrs *address,
-		const struct tg_pol_cidrs *listener)
+		enum tg_pol_transport transport, const struct party *who)
 {
 	return (struct tg_pol_conn){.direction = direction,
 			.transport = transport,
-			.local = listener_sample(listener),
-			.remote = sample(address)};
+			.local = listener_sample(who->listener),
+			.remote = sample(who->address)};
 }
 
-/* A BYE in a dialog: what is left is who it is and over what */
+static const char *cell(const struct party *who, bool tls, bool audited)
+{
+	if(audited)
+		return "audit";
+	if(!tls)
+		return "clear";
+	return who->peer ? "mtls" : "tls";
+}
+
+/* A reply: what is left is who it is and over what */
 static const char *inbound(const struct tg_pol *p,
-		const struct tg_pol_conn *conn, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients)
+		const struct tg_pol_conn *conn, const struct party *who)
 {
 	bool tls = TG_POL_TR_IS_TLS(conn->transport);
 	struct tg_pol_msg msg = {.conn = *conn,
 			.judged = tls,
-			.peer = tls ? peer : NULL,
-			.clients = tls ? clients : NULL,
-			.in_dialog = true};
+			.peer = tls ? who->peer : NULL,
+			.clients = tls ? who->clients : NULL};
 	struct tg_pol_verdict v;
 
 	tg_pol_judge_message(p, &msg, NULL, &v);
-	if(v.decision == TG_POL_DENY || v.peer != peer || v.clients != clients)
+	if(v.decision == TG_POL_DENY || v.peer != who->peer
+			|| v.clients != who->clients)
 		return "-";
-	if(v.audited)
-		return "audit";
-	if(!tls)
-		return "clear";
-	return peer ? "mtls" : "tls";
+	return cell(who, tls, v.audited);
 }
 
+/* Clients are reached where they connected, peers by a connection of ours */
 static const char *outbound(const struct tg_pol *p,
-		const struct tg_pol_conn *conn, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients)
+		const struct tg_pol_conn *conn, const struct party *who)
 {
-	bool tls = TG_POL_TR_IS_TLS(conn->transport);
+	bool connected = who->clients != NULL;
 	struct tg_pol_egress egress = {.conn = *conn,
-			.existing = clients != NULL,
-			.judged = clients != NULL,
-			.clients = clients};
+			.existing = connected,
+			.judged = connected,
+			.clients = who->clients};
 	struct tg_pol_verdict v;
 
 	tg_pol_judge_egress(p, &egress, NULL, &v);
-	if(v.decision == TG_POL_DENY || (v.peer && v.peer != peer))
+	if(v.decision == TG_POL_DENY || (v.peer && v.peer != who->peer))
 		return "-";
-	if(v.audited)
-		return "audit";
-	if(!tls)
-		return "clear";
-	return peer ? "mtls" : "tls";
+	return cell(who, TG_POL_TR_IS_TLS(conn->transport), v.audited);
 }
 
-static void print_cells(const struct tg_pol *p, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients)
+static void print_party(const struct tg_pol *p, const struct party *who)
 {
-	const struct tg_pol_cidrs *address =
-			peer ? &peer->address : &clients->address;
-	const struct tg_pol_cidrs *listener =
-			peer ? &peer->listener : &clients->listener;
+	printf("%-20.*s %-10s", TG_SPAN_FMT(who->name), who->role);
+	for(size_t i = 0; i < N_TRANSPORTS; i++) {
+		struct tg_pol_conn conn = conn_of(TG_POL_IN, transports[i], who);
 
-	for(size_t i = 0; i < 2 * N_TRANSPORTS; i++) {
-		enum tg_pol_direction d = i < N_TRANSPORTS ? TG_POL_IN : TG_POL_OUT;
-		struct tg_pol_conn conn =
-				conn_of(d, transports[i % N_TRANSPORTS], address, listener);
-
-		printf(" %-5s", d == TG_POL_IN ? inbound(p, &conn, peer, clients)
-									   : outbound(p, &conn, peer, clients));
+		printf(" %-5s", inbound(p, &conn, who));
 	}
+	for(size_t i = 0; i < N_TRANSPORTS; i++) {
+		struct tg_pol_conn conn = conn_of(TG_POL_OUT, transports[i], who);
+
+		printf(" %-5s", outbound(p, &conn, who));
+	}
+	printf(" ");
+	tg_ctl_print_media(
+			stdout, tg_pol_media_for(p, who->peer, who->clients, NULL));
+	printf("%s\n", who->mode == TG_POL_AUDIT ? " (audit)" : "");
 }
 
-static void print_party(const struct tg_pol *p, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients)
+static void print_parties(const struct tg_pol *p)
 {
-	const struct tg_pol_media *media = tg_pol_media_for(p, peer, clients, NULL);
-	enum tg_pol_mode mode = peer ? peer->mode : clients->mode;
+	for(size_t i = 0; i < tg_pol_peer_count(p); i++) {
+		const struct tg_pol_peer *peer = tg_pol_peer_at(p, i);
 
-	printf("%-20.*s %-10s", TG_SPAN_FMT(peer ? peer->name : clients->name),
-			peer ? tg_pol_role_name(peer->role) : "clients");
-	print_cells(p, peer, clients);
-	printf(" ");
-	tg_ctl_print_media(stdout, media);
-	printf("%s\n", mode == TG_POL_AUDIT ? " (audit)" : "");
+		print_party(p, &(struct party){peer->name, tg_pol_role_name(peer->role),
+							   peer->mode, &peer->address, &peer->listener,
+							   peer, NULL});
+	}
+	for(size_t i = 0; i < tg_pol_clients_count(p); i++) {
+		const struct tg_pol_clients *c = tg_pol_clients_at(p, i);
+
+		print_party(p, &(struct party){c->name, "clients", c->mode, &c->address,
+							   &c->listener, NULL, c});
+	}
 }
 
 static void print_names(const char *what, const struct tg_pol_spans *names)
@@ -162,10 +176,7 @@ int tg_ctl_matrix(int argc, char **argv)
 	for(size_t i = 0; i < 2 * N_TRANSPORTS; i++)
 		printf(" %-5s", tg_pol_transport_name(transports[i % N_TRANSPORTS]));
 	printf(" media\n");
-	for(size_t i = 0; i < tg_pol_peer_count(p); i++)
-		print_party(p, tg_pol_peer_at(p, i), NULL);
-	for(size_t i = 0; i < tg_pol_clients_count(p); i++)
-		print_party(p, NULL, tg_pol_clients_at(p, i));
+	print_parties(p);
 	printf("everyone else: refused\n");
 	if(tg_pol_route_count(p))
 		printf("\nroute                who; classes; TLS; media\n");

@@ -97,7 +97,7 @@ static struct candidates find_candidates(const struct tg_pol *p,
 
 	tg_pol_walk_init(&w, &p->peers_in, conn);
 	while((g = tg_pol_walk_next(&w))) {
-		const uint32_t *member = &p->peers_in.member[g->first];
+		const uint32_t *member = p->peers_in.member + g->first;
 
 		if(!(g->transports & TG_POL_TR_BIT(conn->transport)))
 			continue;
@@ -153,7 +153,7 @@ static void admit_inbound(const struct tg_pol *p,
 
 		tg_pol_step(trace, &where, "without a certificate: clients %.*s",
 				TG_SPAN_FMT(clients->name));
-		mask |= (uint64_t)1 << tg_pol_tls_id(p, clients->tls);
+		mask |= tg_pol_tls_bit(p, clients->tls);
 		out->clients = clients;
 		out->limits = clients->limits;
 		tg_pol_allow(&out->verdict, NULL, clients, where);
@@ -199,7 +199,7 @@ static void admit_outbound(const struct tg_pol *p,
 
 		tg_pol_step(trace, &where, "wanted: peer %.*s",
 				TG_SPAN_FMT(wanted[i]->name));
-		mask |= (uint64_t)1 << tg_pol_tls_id(p, wanted[i]->tls);
+		mask |= tg_pol_tls_bit(p, wanted[i]->tls);
 	}
 	out->request_certificate = true;
 	out->require_certificate = true;

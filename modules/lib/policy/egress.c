@@ -114,15 +114,13 @@ static void judge_clear(const struct tg_pol *p, const struct tg_pol_egress *e,
 		tg_pol_step(trace, &out->rule,
 				"reached without certificates: peer %.*s",
 				TG_SPAN_FMT(peer.fit->name));
-	} else if(clients.fit) {
+	} else if(clients.fit || (clients.near && !peer.near)) {
 		judge_clear_to_clients(e, &clients, out);
 	} else if(peer.near) {
 		deny_peer(out,
 				peer.near->trust ? TG_REASON_MTLS_REQUIRED
 								 : TG_REASON_WRONG_TRANSPORT,
 				peer.near, TG_POL_PEER_KEY_TRANSPORT);
-	} else if(clients.near) {
-		judge_clear_to_clients(e, &clients, out);
 	} else {
 		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
 	}

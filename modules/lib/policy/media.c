@@ -115,7 +115,8 @@ bool tg_pol_media_build(struct tg_pol *p)
 {
 	if(!p->n_route)
 		return true;
-	p->tight = tg_arena_array(&p->arena, p->n_route, sizeof(*p->tight));
+	p->tight = tg_arena_array(
+			&p->arena, p->n_route, sizeof(struct tg_pol_media *));
 	for(size_t r = 0; p->tight && r < p->n_route; r++) {
 		if(!build_route(p, r))
 			return false;

@@ -201,7 +201,7 @@ TAKE(take_media_ref)
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define RANGE(low, high) .min = (low), .max = (high)
-#define N_KEYS(table) (sizeof(table) / sizeof(table[0]))
+#define N_KEYS(table) (sizeof(table) / sizeof((table)[0]))
 
 #define LIMIT_KEYS(type)                                                     \
 	{"handshakes_per_sec", tg_take_u32, AT(type, limits.handshakes_per_sec), \

@@ -59,6 +59,15 @@ static inline unsigned tg_pol_tls_id(
 	return tls ? (unsigned)(tls - p->tls) : TG_POL_TLS_NONE;
 }
 
+/* Its bit in a mask of profiles; 0 without one */
+static inline uint64_t tg_pol_tls_bit(
+		const struct tg_pol *p, const struct tg_pol_tls *tls)
+{
+	unsigned id = tg_pol_tls_id(p, tls);
+
+	return id < TG_POL_TLS_MAX ? (uint64_t)1 << id : 0;
+}
+
 /* Fills tight. False only when memory is out */
 bool tg_pol_media_build(struct tg_pol *p) __attribute__((warn_unused_result));
 

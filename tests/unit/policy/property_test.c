@@ -90,8 +90,9 @@ struct spec {
 
 static unsigned some_bits(unsigned n)
 {
-	unsigned mask = below(1u << n) & below(1u << n);
+	unsigned mask = below(1u << n);
 
+	mask &= below(1u << n);
 	return mask ? mask : 1u << below(n);
 }
 
