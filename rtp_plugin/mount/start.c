@@ -182,8 +182,10 @@ static char **clean_env(void)
 /* The daemon says its version itself, without us in front of it */
 static void read_version(void)
 {
-	char name[] = DAEMON_NAME, option[] = "--version";
-	char *const argv[] = {name, option, NULL};
+	/* 26.0 reads its configuration even for this */
+	char name[] = DAEMON_NAME, none[] = "--config-file=none";
+	char option[] = "--version";
+	char *const argv[] = {name, none, option, NULL};
 	posix_spawn_file_actions_t actions;
 	struct tg_span text;
 	char out[256];

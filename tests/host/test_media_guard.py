@@ -130,7 +130,7 @@ class Refusals(unittest.TestCase):
         source = daemon.dir / "fake.c"
         source.write_text('#include <stdio.h>\n#include <unistd.h>\n'
                           'int main(int n, char **v) { (void)v;'
-                          ' if(n == 2) puts("Version: 99.1.0.0");'
+                          ' if(n == 3) puts("Version: 99.1.0.0");'
                           ' else puts("SERVES"); return 0; }\n')
         subprocess.run(["gcc", "-o", fake, source], check=True)
         daemon.command[0] = str(fake)
