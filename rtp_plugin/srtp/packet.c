@@ -121,7 +121,7 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 /* Room for one more, so that noting an authentic packet cannot fail */
 static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 {
-	uint32_t more = 2 * ctx->max_streams;
+	uint32_t more = ctx->max_streams ? 2 * ctx->max_streams : 1;
 	struct stream *grown;
 
 	if(ctx->n_streams >= ctx->ssrc_max)

@@ -112,7 +112,7 @@ static void reads_the_forms_of_a_key(void **state)
 			{"1 AES_256_CM_HMAC_SHA1_32 inline:" KEY46, 0, 0, 0, 0},
 			{"1 AEAD_AES_128_GCM inline:" KEY28 "== WSH=128 -X=1", 0, 0, 0, 0},
 			{"1 AEAD_AES_128_GCM inline:" KEY28, 0, 0, 0, 0}};
-	struct tg_sdes_line line;
+	struct tg_sdes_line line = {0};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
@@ -132,7 +132,7 @@ static void reads_the_forms_of_a_key(void **state)
 
 static void reads_several_keys_with_their_mkis(void **state)
 {
-	struct tg_sdes_line line;
+	struct tg_sdes_line line = {0};
 
 	(void)state;
 	assert_int_equal(read_line("3 AES_CM_128_HMAC_SHA1_80 inline:" KEY30
@@ -196,7 +196,7 @@ static void refuses_lines_that_break_the_grammar(void **state)
 			{"1 AES_256_CM_HMAC_SHA1_80 inline:"
 			 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLR==",
 					TG_KEY_MALFORMED}};
-	struct tg_sdes_line line;
+	struct tg_sdes_line line = {0};
 #undef S
 
 	(void)state;
@@ -220,7 +220,7 @@ static void writes_what_it_reads(void **state)
 			"==|2^48|18446744073709551615:128",
 			"2 AEAD_AES_128_GCM inline:" KEY28 "==|9:4"};
 	char out[TG_SDES_VALUE_OCTETS];
-	struct tg_sdes_line line;
+	struct tg_sdes_line line = {0};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(text) / sizeof(*text); i++) {
