@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "core/dprint.h"
+
 #include "srtp_policy/srtpp.h"
 
 static void refuse(
@@ -242,6 +244,22 @@ void srtpp_look_out(const struct tg_media_message *m,
 		refuse(out, TG_REASON_INTERNAL, "out of memory");
 }
 
+/* The documented exception: it may run in clear, and somebody should know */
+void srtpp_note(const char *gate, const struct srtpp_party *who,
+		const struct srtpp_look *look)
+{
+	struct tg_span name = who->peer      ? who->peer->name
+						  : who->clients ? who->clients->name
+										 : tg_span_of(NULL, 0);
+
+	if(!look->clear || !who->media || who->media->level != TG_LEVEL_SUPPORTED)
+		return;
+	srtpp_stats_add(SRTPP_SUPPORTED, (int)look->clear);
+	LM_NOTICE("gate=%s party=%.*s media in clear: %u lines under level = "
+			  "supported\n",
+			gate, TG_SPAN_FMT(name), (unsigned)look->clear);
+}
+
 bool srtpp_decide(const struct tg_pol *p, const char *gate,
 		const struct srtpp_party *who, const struct srtpp_look *look)
 {
@@ -252,8 +270,10 @@ bool srtpp_decide(const struct tg_pol *p, const char *gate,
 			.clients = who->clients,
 	};
 
-	if(look->reason == TG_REASON_NONE)
+	if(look->reason == TG_REASON_NONE) {
+		srtpp_note(gate, who, look);
 		return true;
+	}
 	if(who->media)
 		v.rule = who->media->where;
 	tg_pol_apply_audit(p, &v);

@@ -80,6 +80,7 @@ static void judge_for(const struct tlsp_leaving *what,
 	if(look.reason == TG_REASON_NONE) {
 		srtpp_stats_add(SRTPP_SECURED, (int)look.secured);
 		srtpp_stats_add(SRTPP_CLEAR, (int)look.clear);
+		srtpp_note("out", to, &look);
 	} else {
 		deny(what, to, &look, verdict);
 	}

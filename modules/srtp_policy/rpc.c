@@ -16,10 +16,11 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 		srtpp_tlsp.unref(p);
 		return;
 	}
-	rpc->struct_add(at, "ssdddddd", "policy", tg_pol_digest(p), "mode",
+	rpc->struct_add(at, "ssddddddd", "policy", tg_pol_digest(p), "mode",
 			tg_pol_mode_name(tg_pol_global_mode(p)), "lines_secured",
 			(int)srtpp_stats_get(SRTPP_SECURED), "lines_clear",
-			(int)srtpp_stats_get(SRTPP_CLEAR), "audited",
+			(int)srtpp_stats_get(SRTPP_CLEAR), "clear_under_supported",
+			(int)srtpp_stats_get(SRTPP_SUPPORTED), "audited",
 			(int)srtpp_stats_get(SRTPP_AUDITED), "tokens",
 			(int)srtpp_stats_get(SRTPP_TOKENS), "calls_ended",
 			(int)srtpp_stats_get(SRTPP_ENDED), "token_lifetime_sec",

@@ -111,6 +111,9 @@ bool srtpp_strip_offers(const struct tg_media_message *m,
 		const struct srtpp_party *from, struct tg_arena *arena,
 		struct tg_span *rewritten);
 
+/* Counts what may pass, and says what runs in clear under "supported" */
+void srtpp_note(const char *gate, const struct srtpp_party *who,
+		const struct srtpp_look *look);
 /* Verdict on a party with audit mode applied; reports. True: may pass */
 bool srtpp_decide(const struct tg_pol *p, const char *gate,
 		const struct srtpp_party *who, const struct srtpp_look *look);
@@ -136,6 +139,7 @@ bool srtpp_refuse_reply(struct sip_msg *msg, const struct tg_media_message *m,
 enum srtpp_count {
 	SRTPP_SECURED = 0, /* lines */
 	SRTPP_CLEAR,
+	SRTPP_SUPPORTED, /* in clear by parties with level = supported (A17) */
 	SRTPP_AUDITED,
 	SRTPP_TOKENS,
 	SRTPP_ENDED, /* calls ended after their answer */

@@ -13,6 +13,7 @@
 static const char *const count_names[SRTPP_COUNTS] = {
 		[SRTPP_SECURED] = "lines_secured",
 		[SRTPP_CLEAR] = "lines_clear",
+		[SRTPP_SUPPORTED] = "clear_under_supported",
 		[SRTPP_AUDITED] = "audited",
 		[SRTPP_TOKENS] = "tokens",
 		[SRTPP_ENDED] = "calls_ended",

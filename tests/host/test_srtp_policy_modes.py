@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""srtp_policy under other scripts and other policies: a script that forgets
+or contradicts it, engines, levels, dialects, audit mode, routes (A16, A17,
+B5, B7, B11, B14).
+"""
+
+import os
+import re
+import subprocess
+import unittest
+
+import lab
+import sip
+from sdp_ends import GOOD, SOON_SEC, Call, ScriptLab, answer_with, lines, offer, reply
+import sdp_ends
+
+ROOT = os.path.join(os.environ["TG_LOG_DIR"], "lab")
+
+
+class Mode(sdp_ends.Case):
+    """One edge for each class"""
+
+    script_edit = policy_edit = None
+    plugin = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.LAB = ScriptLab(
+            ROOT, script_edit=cls.script_edit, policy_edit=cls.policy_edit,
+            plugin=cls.plugin)
+        cls.LAB.up()
+        cls.addClassCleanup(cls.LAB.down)
+
+
+def section(text, name, **changes):
+    """The policy with keys of one section set"""
+    head, found, rest = text.partition(f"[{name}]\n")
+    assert found, name
+    body, blank, tail = rest.partition("\n\n")
+    for key, value in changes.items():
+        body = re.sub(rf"(?m)^{key} = .*\n?", "", body).rstrip("\n")
+        body += f"\n{key} = {value}"
+    return head + found + body + blank + tail
+
+
+# ---- scripts -------------------------------------------------------------------
+
+
+def media_route(text, request, reply_route):
+    """The script with other calls of rtpengine"""
+    start = text.index("\trtpengine_manage(\"$srtpp(flags)")
+    end = text.index(";\n", start) + 2
+    return (text[:start] + "\tif(is_request()) {\n" + request + "\n\t} else {\n"
+            + reply_route + "\n\t}\n" + text[end:])
+
+
+FULL = 'rtpengine_manage("$srtpp(flags) replace-origin replace-session-connection");'
+
+
+class AScriptThatForgetsRtpengine(Mode):
+    @staticmethod
+    def script_edit(text):
+        return media_route(text, "xlog(\"no media\\n\");", "xlog(\"no media\\n\");")
+
+    def test_nothing_leaves(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, offer())
+            self.assertGreaterEqual(call.answer.status, 400)
+            self.assertLess(call.took, SOON_SEC)
+            self.assertEqual(far.got, [])
+        self.refused_because("media-unproven")
+
+
+class AScriptThatForgetsTheFlags(AScriptThatForgetsRtpengine):
+    @staticmethod
+    def script_edit(text):
+        plain = 'rtpengine_manage("RTP/AVP replace-origin");'
+        return media_route(text, plain, plain)
+
+
+class AScriptThatSecuresByItself(AScriptThatForgetsRtpengine):
+    """SRTP, but not the plugin's: no replay window, no proof"""
+
+    @staticmethod
+    def script_edit(text):
+        native = 'rtpengine_manage("RTP/SAVP DTLS=off replace-origin");'
+        return media_route(text, native, native)
+
+
+class AScriptThatForgetsTheAnswer(Mode):
+    @staticmethod
+    def script_edit(text):
+        return media_route(text, FULL, "xlog(\"no media\\n\");")
+
+    def test_the_call_fails_and_the_gateway_is_told(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, offer())
+            self.assertGreaterEqual(call.answer.status, 400)
+            self.assertLess(call.took, SOON_SEC)
+            self.assertEqual(call.answer.body, b"")
+            far.wait("ACK")
+            far.wait("BYE")
+        self.refused_because("media-unproven")
+        self.grew("calls_ended")
+        self.assert_no_media()
+
+
+class AStockMediaNode(AScriptThatForgetsRtpengine):
+    script_edit = None
+    plugin = False
+
+
+# ---- policies --------------------------------------------------------------------
+
+
+class NativeTrunk(Mode):
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "media trunk", engine="native")
+
+    def test_calls_are_secured_by_rtpengine_itself(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, offer(suites=("AES_CM_128_HMAC_SHA1_32", GOOD)))
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(far.wait("INVITE"))
+            self.assert_secured(call.answer)
+            self.assertEqual(self.LAB.secured_streams(), [])
+            call.ack().bye()
+
+    def test_a_clear_answer_is_refused(self):
+        with self.gateway(answer_with(secured=False)) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 488)
+            far.wait("BYE")
+        self.refused_because("media-clear")
+
+
+class SupportedTrunk(Mode):
+    """Optional SRTP toward the gateway, RFC 8643"""
+
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "media trunk", level="supported")
+
+    def test_a_gateway_that_can(self):
+        def answer(request):
+            body = sip.sdp(lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP")
+            return reply(request, body=body)
+
+        with self.gateway(answer) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            offered = far.wait("INVITE").body
+            self.assertIn(" RTP/AVP ", lines(offered, "m=audio")[0])
+            self.assertEqual(len(lines(offered, "a=crypto")), 1)
+            self.assert_secured(call.answer)
+            self.assertEqual(len(self.LAB.secured_streams()), 1)
+            call.ack().bye()
+        self.grew("lines_secured", 2)
+
+    def test_a_gateway_that_cannot_is_counted(self):
+        with self.gateway(answer_with(secured=False)):
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(call.answer)
+            call.ack().bye()
+        self.grew("clear_under_supported")
+
+
+class SupportedNativeTrunk(SupportedTrunk):
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "media trunk", level="supported", engine="native")
+
+    def test_a_gateway_that_can(self):
+        def answer(request):
+            body = sip.sdp(lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP")
+            return reply(request, body=body)
+
+        with self.gateway(answer) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            offered = far.wait("INVITE").body
+            self.assertIn(" RTP/AVP ", lines(offered, "m=audio")[0])
+            self.assertEqual(len(lines(offered, "a=crypto")), 1)
+            self.assert_secured(call.answer)
+            call.ack().bye()
+
+
+class ClearTrunk(Mode):
+    """media none over TLS: keys stay on the client's side"""
+
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "peer gateway1", media="clear")
+
+    def test_the_clients_leg_is_secured_the_other_is_not(self):
+        with self.gateway(answer_with(secured=False)) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            self.assert_clear(far.wait("INVITE"))
+            self.assert_secured(call.answer)
+            call.ack().bye()
+
+
+class Audit(Mode):
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "policy", mode="audit")
+
+    def test_clear_offers_pass_and_are_counted(self):
+        with self.gateway(answer_with()):
+            call = Call(self.client, offer(secured=False))
+            self.assertEqual(call.answer.status, 200)
+            call.ack().bye()
+        self.grew("audited")
+
+
+class DtlsClients(Mode):
+    """Clients with DTLS-SRTP by rtpengine itself"""
+
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "media client", key_exchange="dtls")
+
+    def test_an_offer_with_a_fingerprint_is_answered_with_one(self):
+        print_ = ":".join(["AB"] * 32).encode()
+        body = (sip.sdp(lab.CLIENT, 20900, secured=False)
+                .replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVP")
+                + b"a=setup:actpass\r\na=fingerprint:sha-256 " + print_ + b"\r\n")
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, body)
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(far.wait("INVITE"))
+            self.assertIn(" UDP/TLS/RTP/SAVP ", lines(call.answer.body, "m=audio")[0])
+            self.assertEqual(lines(call.answer.body, "a=crypto"), [])
+            self.assertEqual(len(lines(call.answer.body, "a=fingerprint")), 1)
+            call.ack().bye()
+
+    def test_keys_in_the_description_are_refused(self):
+        with self.gateway(answer_with()):
+            self.assertEqual(Call(self.client, offer()).answer.status, 488)
+        self.refused_because("media-keying")
+
+
+# ---- start -------------------------------------------------------------------------
+
+
+class Start(unittest.TestCase):
+    """Does the edge refuse to run, and say why?"""
+
+    def prepared(self, script_edit=None):
+        a_lab = ScriptLab(ROOT + "-start", script_edit=script_edit)
+        a_lab.prepare()
+        return a_lab
+
+    def refuses(self, a_lab, why):
+        done = subprocess.run(
+            ["kamailio", "-DD", "-E", "-x", "fm", "-Y", a_lab.run, "-w", a_lab.run,
+             "-f", os.path.join(a_lab.etc, "kamailio.cfg")],
+            capture_output=True, text=True, timeout=20, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(why, done.stdout + done.stderr)
+
+    def test_a_secret_that_others_can_read(self):
+        a_lab = self.prepared()
+        path = os.path.join(a_lab.etc, "ng.secret")
+        os.chmod(path, 0o644)
+        self.addCleanup(os.chmod, path, 0o600)
+        self.refuses(a_lab, "readable by its owner and group alone")
+
+    def test_a_short_secret(self):
+        a_lab = self.prepared()
+        path = os.path.join(a_lab.etc, "ng.secret")
+        os.unlink(path)
+        a_lab.write("ng.secret", "short\n", 0o600)
+        self.addCleanup(os.unlink, path)
+        self.refuses(a_lab, "less than 32 octets")
+
+    def test_no_secret(self):
+        self.refuses(self.prepared(lambda text: re.sub(
+            r'modparam\("srtp_policy", "secret_file".*\n', "", text)),
+            "secret_file is missing")
+
+    def test_an_unknown_value(self):
+        self.refuses(self.prepared(lambda text: text.replace(
+            "$srtpp(flags)", "$srtpp(flag)")), "$srtpp(flag) does not exist")
+
+
+if __name__ == "__main__":
+    unittest.main()

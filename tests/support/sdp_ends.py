@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Both ends of a call through the edge as programs of a test: a gateway that
+answers what it is told, a client that says what it is told, and the judgement
+of descriptions they get. rtpengine and the edge are real.
+"""
+
+import contextlib
+import re
+import secrets
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import unittest
+
+import lab
+import proc
+import sip
+
+GATEWAY = (lab.GATEWAY1, 5067)
+GOOD = "AES_CM_128_HMAC_SHA1_80"
+SOON_SEC = 1.0
+
+
+class ScriptLab(lab.Lab):
+    """A lab whose kamailio.cfg is script_edit(text)"""
+
+    def __init__(self, root, script_edit=None, **more):
+        self.script_edit = script_edit
+        super().__init__(root, peers=("mediation1",), **more)
+
+    def template(self, *path):
+        text = super().template(*path)
+        if self.script_edit and path[-1] == "kamailio.cfg":
+            text = self.script_edit(text)
+        return text
+
+
+class Case(unittest.TestCase):
+    """A client at LAB, and what srtp_policy counted since the test began"""
+
+    LAB = None
+
+    def setUp(self):
+        self.client = self.LAB.client()
+        self.addCleanup(self.client.close)
+        self.counters = self.counted()
+
+    def counted(self):
+        # kamcmd's answer is a datagram, and now and then it is lost
+        for _ in range(5):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.LAB.statistics("srtp_policy")
+        raise AssertionError("the edge does not tell its counters")
+
+    def gateway(self, answer):
+        return Gateway(self.LAB, answer)
+
+    def grew(self, name, n=1):
+        now = self.counted()
+        self.assertGreaterEqual(now[name] - self.counters[name], n, now)
+
+    def refused_because(self, reason, n=1):
+        self.grew("refused_" + reason.replace("-", "_"), n)
+
+    def assert_no_media(self):
+        proc.wait_until(lambda: not self.LAB.secured_streams(),
+                        "no secured leg is left", 3)
+
+    def assert_secured(self, message, n_crypto=1):
+        self.assertEqual(len(message.body), int(message.get("content-length")))
+        self.assertEqual(len(lines(message.body, "m=audio")), 1)
+        self.assertIn(" RTP/SAVP ", lines(message.body, "m=audio")[0])
+        crypto = lines(message.body, "a=crypto:")
+        self.assertEqual(len(crypto), n_crypto, crypto)
+        for line in crypto:
+            self.assertEqual(line.split()[1], GOOD)
+        self.assertNotIn(b"x-trunkguard", message.raw)
+
+    def assert_clear(self, message):
+        self.assertIn(" RTP/AVP ", lines(message.body, "m=audio")[0])
+        for secret in (b"crypto", b"fingerprint", b"x-trunkguard"):
+            self.assertNotIn(secret, message.raw)
+
+
+# ---- the far end ------------------------------------------------------------
+
+
+class Gateway:
+    """gateway1: takes calls over TLS and answers with answer(request), which
+    gives octets, or a list of them. Remembers all requests and answers."""
+
+    def __init__(self, a_lab, answer):
+        self.lab, self.answer = a_lab, answer
+        self.got = []
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(*self.lab.leaf("gateway1"))
+        self._context.load_verify_locations(self.lab.ca())
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._open = []
+        self.connection = None
+
+    def __enter__(self):
+        self._listener = socket.create_server(GATEWAY)
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        for s in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+        proc.wait_until(lambda: lab.GATEWAY1 not in self.lab.rpc("core.tcp_list"),
+                        "the edge lets go of gateway1", 5)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = self._listener.accept()
+                threading.Thread(target=self._talk, args=(raw,), daemon=True).start()
+
+    def _talk(self, raw):
+        with contextlib.suppress(OSError):
+            tls = self._context.wrap_socket(raw, server_side=True)
+            self._open.append(tls)
+            connection = sip.Connection.__new__(sip.Connection)
+            connection.transport, connection.socket = "tls", tls
+            connection._buffer, connection.local = b"", GATEWAY
+            self.connection = connection
+            while True:
+                message = connection.receive(30)
+                if message is None:
+                    return
+                self.got.append(message)
+                for octets in self._answers(message):
+                    connection.send(octets)
+
+    def _answers(self, message):
+        if not message.method or message.method == "ACK":
+            return ()
+        if message.method == "INVITE":
+            made = self.answer(message)
+            return made if isinstance(made, list) else [made]
+        return [reply(message)]
+
+    def requests(self, method):
+        return [m for m in self.got if m.method == method]
+
+    def wait(self, method, n=1, timeout=3.0):
+        proc.wait_until(lambda: len(self.requests(method)) >= n,
+                        f"gateway1 gets {n} {method}", timeout, 0.02)
+        return self.requests(method)[n - 1]
+
+
+def reply(request, status="200 OK", body=b"", contact=None, tag="far"):
+    to = request.get("to")
+    lines = [f"SIP/2.0 {status}", *(f"Via: {v}" for v in request.all("via")),
+             *(f"Record-Route: {v}" for v in request.all("record-route")),
+             f"From: {request.get('from')}",
+             f"To: {to if 'tag=' in to else f'{to};tag={tag}'}",
+             f"Call-ID: {request.get('call-id')}", f"CSeq: {request.get('cseq')}",
+             f"Contact: {contact or '<sip:far@%s:%d;transport=tls>' % GATEWAY}"]
+    if body:
+        lines.append("Content-Type: application/sdp")
+    lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def answer_with(**more):
+    """200 with an SDP made by sip.sdp"""
+    return lambda request: reply(request, body=sip.sdp(lab.GATEWAY1, 40000, **more))
+
+
+def lines(body, start):
+    return [line for line in body.decode().split("\r\n") if line.startswith(start)]
+
+
+def offer(extra=b"", **more):
+    return sip.sdp(lab.CLIENT, 20900, **more) + extra
+
+
+# ---- the near end -----------------------------------------------------------
+
+
+class Call:
+    """A call of a client to gateway1"""
+
+    def __init__(self, connection, body=b"", **more):
+        self.connection = connection
+        self.call_id = secrets.token_hex(8)
+        self.tag = secrets.token_hex(4)
+        self.began = time.monotonic()
+        self.answer = connection.request(
+            "INVITE", "sip:gw1-test@lab.test", body=body, call_id=self.call_id,
+            from_tag=self.tag, **more)
+        self.took = time.monotonic() - self.began
+        self.cseq = 1
+
+    def send(self, method, body=b"", cseq=None):
+        """A request inside of the dialog"""
+        target = re.search("<([^>]*)>", self.answer.get("contact"))
+        octets = sip.build(
+            method, target.group(1), self.connection, call_id=self.call_id,
+            from_tag=self.tag, cseq=cseq or self.cseq, body=body,
+            headers=[f"Route: {r}" for r in reversed(self.answer.all("record-route"))])
+        to = f"To: {self.answer.get('to')}".encode()
+        self.connection.send(b"\r\n".join(
+            to if line.lower().startswith(b"to:") else line
+            for line in octets.split(b"\r\n\r\n")[0].split(b"\r\n"))
+            + b"\r\n\r\n" + body)
+
+    def ack(self, body=b""):
+        self.send("ACK", body)
+        return self
+
+    def again(self, body):
+        """A re-INVITE: its final answer, acknowledged when it is a 2xx"""
+        self.cseq += 1
+        self.send("INVITE", body)
+        answer = self.connection.final()
+        if answer is not None and answer.status < 300:
+            self.send("ACK")
+        return answer
+
+    def bye(self):
+        self.cseq += 1
+        self.send("BYE")
+        return self.connection.final()
