@@ -1,0 +1,1 @@
+folder=$(mktemp -d) && sed "s|/etc/trunkguard/pki/teams-ca.pem|$PWD/pki/partner-ca.pem|" "$TG_SOURCE/cfg/policy-teams.cfg" >"$folder/policy.cfg" && cd "$folder" && "$TGCTL" check policy.cfg | grep -v ^digest && "$TGCTL" matrix policy.cfg; rm -r "$folder"
