@@ -136,9 +136,7 @@ enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now)
 	r = *find(id);
 	if(r) {
 		f = &r->facts;
-		if(!f->judged)
-			state = TLSP_CONN_OPEN;
-		else if(!f->allowed)
+		if(f->judged && !f->allowed)
 			state = TLSP_CONN_DENIED;
 		else if(!f->established)
 			state = TLSP_CONN_OPEN;

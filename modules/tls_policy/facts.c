@@ -78,8 +78,7 @@ static struct tg_span host_of(str uri)
 {
 	struct sip_uri parsed;
 
-	if(uri.s == NULL || uri.len <= 0
-			|| parse_uri(uri.s, uri.len, &parsed) < 0)
+	if(uri.s == NULL || uri.len <= 0 || parse_uri(uri.s, uri.len, &parsed) < 0)
 		return tg_span_of(NULL, 0);
 	return span_of(parsed.host);
 }
@@ -221,8 +220,8 @@ int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 	}
 	if(out->conn.transport == TG_POL_TR_UNKNOWN)
 		return -1;
-	if(!tg_addr_from_sockaddr(&dst->to.s, &out->conn.remote,
-			   &out->conn.remote_port)
+	if(!tg_addr_from_sockaddr(
+			   &dst->to.s, &out->conn.remote, &out->conn.remote_port)
 			&& !dst->id)
 		return -1;
 	if(out->conn.transport != TG_POL_TR_UDP)

@@ -132,8 +132,7 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tg_span name, struct tg_pol_verdict *v)
 {
-	const struct tg_pol_route *route =
-			tg_pol_route_by_name(snap->policy, name);
+	const struct tg_pol_route *route = tg_pol_route_by_name(snap->policy, name);
 	struct tlsp_report report = {.gate = "route", .route = name};
 	struct tg_pol_msg facts;
 	struct tlsp_facts conn;

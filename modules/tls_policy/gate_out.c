@@ -170,9 +170,8 @@ static void judge_bytes(const struct tlsp_snap *snap,
 		pkg_free((char *)rewritten.ptr);
 }
 
-static void judge_leaving(
-		const struct tlsp_snap *snap, dest_info_t *dst, str *buffer,
-		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
+		str *buffer, struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
 	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
 	struct tlsp_facts conn;
@@ -219,8 +218,7 @@ static int on_net_out(sr_event_param_t *evp)
 		report.gate = NULL;
 	if(report.gate && (v.decision != TG_POL_ALLOW || v.audited)) {
 		report.conn = &egress.conn;
-		report.class = class_of(
-				tg_span_of(buffer->s, (size_t)buffer->len));
+		report.class = class_of(tg_span_of(buffer->s, (size_t)buffer->len));
 		tlsp_report(snap->policy, &v, &report);
 	}
 	if(v.decision != TG_POL_ALLOW) {
@@ -259,10 +257,10 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 	}
 	f.generation = snap->generation;
 	f.wanted = v.peer ? v.peer->id : TLSP_NOBODY;
-	f.deadline = f.since
-				 + (time_t)(tg_pol_default_limits(snap->policy)
-									->handshake_time_ms
-							/ 1000);
+	f.deadline =
+			f.since
+			+ (time_t)(tg_pol_default_limits(snap->policy)->handshake_time_ms
+					   / 1000);
 	return tlsp_conn_add(&f);
 }
 
@@ -303,8 +301,7 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 
 	cleared.id = 0;
 	if(was_cleared
-			&& tlsp_conn_state(c->id, generation, time(NULL))
-					   == TLSP_CONN_GOOD)
+			&& tlsp_conn_state(c->id, generation, time(NULL)) == TLSP_CONN_GOOD)
 		return true;
 	snap = tlsp_snap_ref();
 	if(!tlsp_conn_get(c->id, &f))

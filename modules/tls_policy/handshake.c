@@ -122,8 +122,7 @@ static void read_sni(SSL *ssl, char out[TLSP_NAME_OCTETS])
 	size_t octets, n;
 
 	out[0] = 0;
-	if(!SSL_client_hello_get0_ext(
-			   ssl, TLSEXT_TYPE_server_name, &p, &octets)
+	if(!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &octets)
 			|| octets < 5 || p[2] != TLSEXT_NAMETYPE_host_name)
 		return;
 	n = (size_t)p[3] << 8 | p[4];
@@ -214,12 +213,12 @@ int tlsp_on_certificate_needed(SSL *ssl, void *arg)
 
 /* ---- outbound ------------------------------------------------------------------ */
 
-static void set_name(SSL *ssl, const struct tg_pol_peer *wanted,
-		struct tlsp_facts *f)
+static void set_name(
+		SSL *ssl, const struct tg_pol_peer *wanted, struct tlsp_facts *f)
 {
 	const char *set = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	struct tg_span name = wanted->identity.n ? wanted->identity.item[0]
-											 : tg_span_of(NULL, 0);
+	struct tg_span name =
+			wanted->identity.n ? wanted->identity.item[0] : tg_span_of(NULL, 0);
 
 	if(set && tg_pol_peer_has_name(wanted, tg_span_cstr(set)))
 		name = tg_span_cstr(set);
@@ -311,8 +310,7 @@ int tlsp_on_verify(X509_STORE_CTX *store, void *arg)
 
 /* ---- the end ------------------------------------------------------------------------ */
 
-static void finish(
-		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
+static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 {
 	const char *cipher = SSL_get_cipher_name(ssl);
 	struct tg_pol_verdict v = {0};

@@ -68,9 +68,7 @@ static struct source *find(const struct tg_addr *key, bool make, uint64_t now)
 		if(s->addr.family && tg_addr_eq(&s->addr, key))
 			return s;
 		/* after a second of silence nothing is known any more */
-		if(!room
-				&& (!s->addr.family
-						|| (!s->pending && now - s->at_ms > 1000)))
+		if(!room && (!s->addr.family || (!s->pending && now - s->at_ms > 1000)))
 			room = s;
 	}
 	if(!make || !room)
@@ -94,8 +92,8 @@ static bool take_token(struct source *s, uint32_t per_sec, uint64_t now)
 	return tokens >= TOKEN;
 }
 
-static bool take(const struct tg_addr *key, const struct tg_pol_limits *l,
-		bool declared)
+static bool take(
+		const struct tg_addr *key, const struct tg_pol_limits *l, bool declared)
 {
 	uint64_t now = now_ms();
 	uint32_t most = (uint32_t)tls_max_connections / 2;

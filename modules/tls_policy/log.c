@@ -126,7 +126,8 @@ static void format(const struct tg_pol *p, const struct tg_pol_verdict *v,
 	snprintf(out, LINE_OCTETS,
 			"gate=%s %s=%s transport=%s %s=%.*s route=%.*s class=%s "
 			"verdict=%s reason=%s rule=%.*s:%u policy=%s%s%s",
-			r->gate, r->conn && r->conn->direction == TG_POL_OUT ? "to" : "from",
+			r->gate,
+			r->conn && r->conn->direction == TG_POL_OUT ? "to" : "from",
 			r->conn ? address(&r->conn->remote, r->conn->remote_port, where,
 					sizeof(where))
 					: "-",

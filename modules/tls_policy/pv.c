@@ -99,10 +99,8 @@ static struct tg_span media_value(const struct tlsp_snap *snap,
 	const struct tg_pol_media *media;
 
 	if(last && last->route[0])
-		route = tg_pol_route_by_name(
-				snap->policy, tg_span_cstr(last->route));
-	media = tg_pol_media_for(
-			snap->policy, party->peer, party->clients, route);
+		route = tg_pol_route_by_name(snap->policy, tg_span_cstr(last->route));
+	media = tg_pol_media_for(snap->policy, party->peer, party->clients, route);
 	return media ? media->name : tg_span_of(NULL, 0);
 }
 
@@ -129,7 +127,7 @@ static struct tg_span read_value(const struct tlsp_snap *snap,
 		case VALUE_CLASS:
 			class = from.method.len ? tg_pol_class_of_method(from.method) : 0;
 			return class ? tg_span_cstr(
-						   tg_pol_class_name((enum tg_pol_class)class))
+						   tg_pol_class_name((enum tg_pol_class) class))
 						 : tg_span_of(NULL, 0);
 		default:
 			break;
@@ -166,8 +164,8 @@ struct tg_span tlsp_value(struct sip_msg *msg, struct tg_span name)
 
 static int get_pv(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 {
-	struct tg_span v = tlsp_value(
-			msg, values[(long)param->pvn.u.isname.name.n].name);
+	struct tg_span v =
+			tlsp_value(msg, values[(long)param->pvn.u.isname.name.n].name);
 	str s = {(char *)v.ptr, (int)v.len};
 
 	if(!v.len)
@@ -192,6 +190,5 @@ static int parse_pv(pv_spec_t *sp, str *in)
 }
 
 pv_export_t tlsp_pvs[] = {
-		{{"tlsp", sizeof("tlsp") - 1}, PVT_OTHER, get_pv, 0, parse_pv, 0, 0,
-				0},
+		{{"tlsp", sizeof("tlsp") - 1}, PVT_OTHER, get_pv, 0, parse_pv, 0, 0, 0},
 		{{0, 0}, 0, 0, 0, 0, 0, 0, 0}};

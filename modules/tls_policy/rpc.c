@@ -156,8 +156,8 @@ static void explain_step(
 
 	if(!where)
 		where = &nowhere;
-	e->rpc->rpl_printf(e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file),
-			where->line, text);
+	e->rpc->rpl_printf(
+			e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file), where->line, text);
 }
 
 static enum tg_pol_transport transport_by_name(struct tg_span name)
@@ -204,10 +204,9 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	}
 	rpc->scan(ctx, "*S", &method);
 	facts.method = tg_span_of(method.s, (size_t)method.len);
-	facts.conn.transport = transport_by_name(
-			tg_span_of(transport.s, (size_t)transport.len));
-	if(!tg_addr_parse(
-			   tg_span_of(addr.s, (size_t)addr.len), &facts.conn.remote)
+	facts.conn.transport =
+			transport_by_name(tg_span_of(transport.s, (size_t)transport.len));
+	if(!tg_addr_parse(tg_span_of(addr.s, (size_t)addr.len), &facts.conn.remote)
 			|| facts.conn.transport == TG_POL_TR_UNKNOWN) {
 		rpc->fault(ctx, 400, "ADDR TRANSPORT [METHOD]");
 		return;
@@ -226,10 +225,8 @@ static const char *doc_connections[] = {
 static const char *doc_explain[] = {
 		"Says which rules a connection or request would meet", 0};
 
-rpc_export_t tlsp_rpcs[] = {
-		{"tls_policy.reload", rpc_reload, doc_reload, 0},
+rpc_export_t tlsp_rpcs[] = {{"tls_policy.reload", rpc_reload, doc_reload, 0},
 		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},
-		{"tls_policy.connections", rpc_connections, doc_connections,
-				RET_ARRAY},
+		{"tls_policy.connections", rpc_connections, doc_connections, RET_ARRAY},
 		{"tls_policy.explain", rpc_explain, doc_explain, RET_ARRAY},
 		{0, 0, 0, 0}};

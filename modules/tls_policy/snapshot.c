@@ -94,8 +94,7 @@ static void put_in_force(struct tlsp_snap *snap)
 		gone = drop_ref(snaps->current);
 	}
 	snaps->current = snap;
-	__atomic_store_n(
-			&snaps->generation, snap->generation, __ATOMIC_RELEASE);
+	__atomic_store_n(&snaps->generation, snap->generation, __ATOMIC_RELEASE);
 	lock_release(&snaps->lock);
 	if(gone)
 		snap_free(gone);

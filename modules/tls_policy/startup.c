@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/dprint.h"
 #include "core/globals.h"
@@ -79,16 +80,17 @@ static void forget_shared_values(void)
 static bool find_shared(void)
 {
 	void *probe = shm_malloc(16);
-	unsigned long start, end;
-	char line[512];
+	uintptr_t start, end;
+	char line[512], *rest;
 	FILE *maps;
 
 	if(!probe)
 		return false;
 	maps = fopen("/proc/self/maps", "re");
 	while(maps && fgets(line, sizeof(line), maps)) {
-		if(sscanf(line, "%lx-%lx", &start, &end) == 2
-				&& (uintptr_t)probe >= start && (uintptr_t)probe < end) {
+		start = strtoul(line, &rest, 16);
+		end = *rest == '-' ? strtoul(rest + 1, NULL, 16) : 0;
+		if((uintptr_t)probe >= start && (uintptr_t)probe < end) {
 			shared_start = start;
 			shared_end = end;
 		}

@@ -39,8 +39,7 @@ static void make_name(enum tg_reason reason)
 
 int tlsp_stats_init(void)
 {
-	if(add("allowed_handshakes", &allowed) < 0
-			|| add("audited", &audited) < 0)
+	if(add("allowed_handshakes", &allowed) < 0 || add("audited", &audited) < 0)
 		return -1;
 	for(int i = TG_REASON_NONE + 1; i < TG_REASON_COUNT; i++) {
 		make_name((enum tg_reason)i);

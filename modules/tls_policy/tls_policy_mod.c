@@ -119,10 +119,9 @@ static int mod_init(void)
 {
 	if(tlsp_startup_check() < 0 || tlsp_stats_init() < 0
 			|| tlsp_startup_atfork() < 0 || tlsp_snap_init() < 0
-			|| tlsp_conns_init() < 0
-			|| tlsp_limits_init() < 0 || tlsp_waiting_init() < 0
-			|| tlsp_gate_in_init() < 0 || tlsp_gate_out_init() < 0
-			|| tlsp_hook_init() < 0)
+			|| tlsp_conns_init() < 0 || tlsp_limits_init() < 0
+			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
+			|| tlsp_gate_out_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	return 0;
 }

@@ -22,10 +22,10 @@
 /* ---- parameters of the module ------------------------------------------- */
 
 struct tlsp_params {
-	char *policy;      /* path of the policy file */
-	int retry_ms;      /* how long a destination that failed is left alone */
-	int any_host;      /* run on versions of Kamailio that were not tried */
-	int haproxy;       /* allow tcp_accept_haproxy */
+	char *policy;       /* path of the policy file */
+	int retry_ms;       /* how long a destination that failed is left alone */
+	int any_host;       /* run on versions of Kamailio that were not tried */
+	int haproxy;        /* allow tcp_accept_haproxy */
 	int log_repeat_sec; /* equal refusals of one source are summed up */
 };
 extern struct tlsp_params tlsp_params;
@@ -73,23 +73,23 @@ struct tlsp_facts {
 	struct tg_addr remote;
 	uint16_t local_port;
 	uint16_t remote_port;
-	bool established;    /* the handshake is over */
-	bool judged;         /* ... and allowed or denied */
+	bool established; /* the handshake is over */
+	bool judged;      /* ... and allowed or denied */
 	bool allowed;
 	bool audited;
-	bool ask;            /* for a certificate; inbound */
-	bool require;        /* ... and end the handshake without one */
+	bool ask;     /* for a certificate; inbound */
+	bool require; /* ... and end the handshake without one */
 	enum tg_reason reason;
 	uint64_t generation; /* snapshot that the three numbers below are of */
 	uint32_t peer;
 	uint32_t clients;
-	uint32_t wanted;     /* outbound; NOBODY: the certificate picks */
+	uint32_t wanted; /* outbound; NOBODY: the certificate picks */
 	uint16_t tls_version;
-	time_t not_after;    /* of the chain; 0: there is none */
+	time_t not_after; /* of the chain; 0: there is none */
 	time_t since;
-	time_t deadline;     /* inbound: when its handshake has to be over */
-	bool pending;        /* counted as such by limits.c */
-	bool declared;       /* a peer names its address */
+	time_t deadline; /* inbound: when its handshake has to be over */
+	bool pending;    /* counted as such by limits.c */
+	bool declared;   /* a peer names its address */
 	char cipher[48];
 	char sni[TLSP_NAME_OCTETS];
 	char identity[TLSP_NAME_OCTETS]; /* the name that proved it */
@@ -137,7 +137,8 @@ struct tlsp_waiting *tlsp_conn_take_waiting(int id);
 typedef bool (*tlsp_conn_fn)(void *ctx, const struct tlsp_facts *f);
 void tlsp_conn_each(tlsp_conn_fn fn, void *ctx);
 /* The same for the next part of them; *cursor starts at 0, wraps by itself */
-void tlsp_conn_some(unsigned *cursor, unsigned parts, tlsp_conn_fn fn, void *ctx);
+void tlsp_conn_some(
+		unsigned *cursor, unsigned parts, tlsp_conn_fn fn, void *ctx);
 
 /* ---- verdict.c: facts of a connection put before the policy -------------- */
 
@@ -262,7 +263,7 @@ struct tlsp_report {
 	const char *gate;
 	const struct tg_pol_conn *conn; /* may be NULL */
 	struct tg_span route;
-	unsigned class; /* TG_POL_CLASS_*, 0: none */
+	unsigned class;     /* TG_POL_CLASS_*, 0: none */
 	const char *detail; /* may be NULL */
 };
 /* One line and one counter; refusals of one source that repeat are summed up */

@@ -145,9 +145,8 @@ static bool has_tag(struct tg_span to)
 
 	for(at = at < to.len ? at : 0; at + 4 < to.len; at++) {
 		if(to.ptr[at] == ';'
-				&& tg_span_istarts(
-						tg_span_trim(tg_span_of(to.ptr + at + 1,
-								to.len - at - 1)),
+				&& tg_span_istarts(tg_span_trim(tg_span_of(
+										   to.ptr + at + 1, to.len - at - 1)),
 						TG_SPAN("tag=")))
 			return true;
 	}
@@ -315,8 +314,9 @@ int tlsp_waiting_init(void)
 
 int tlsp_waiting_fork(void)
 {
-	if(fork_basic_utimer(PROC_TIMER, "TLS POLICY", 1, on_tick, NULL,
-			   TICK_MS * 1000) < 0) {
+	if(fork_basic_utimer(
+			   PROC_TIMER, "TLS POLICY", 1, on_tick, NULL, TICK_MS * 1000)
+			< 0) {
 		LM_ERR("cannot start the process that answers\n");
 		return -1;
 	}
