@@ -209,6 +209,26 @@ static void refuses_clear_packets(void **state)
 	}
 }
 
+/* Its tag is right, but nobody agreed to SRTCP in clear */
+static void refuses_srtcp_that_is_authentic_but_not_encrypted(void **state)
+{
+	(void)state;
+	for(int i = 0; i < 2; i++) {
+		struct tg_srtp_keys k = keys_of(
+				i ? TG_SUITE_AEAD_AES_256_GCM : TG_SUITE_AEAD_AES_128_GCM, 1);
+		struct pair p = pair_of(&k);
+		struct datagram d = rtcp(7), plain = d;
+		struct ref_session s;
+
+		ref_derive(k.suite, k.master[0].octet, true, &s);
+		d.n = ref_clear_rtcp(&s, 1, plain.octet, plain.n, d.octet);
+		assert_int_equal(deliver(p.rx, d), TG_SRTP_MALFORMED);
+		d.n = ref_protect_rtcp(&s, 1, NULL, 0, plain.octet, plain.n, d.octet);
+		assert_int_equal(deliver(p.rx, d), TG_SRTP_OK);
+		close_pair(&p);
+	}
+}
+
 static void refuses_packets_of_another_key(void **state)
 {
 	(void)state;
@@ -1049,6 +1069,7 @@ int context_suite(void)
 			cmocka_unit_test(refuses_every_flipped_bit),
 			cmocka_unit_test(refuses_every_truncation),
 			cmocka_unit_test(refuses_clear_packets),
+			cmocka_unit_test(refuses_srtcp_that_is_authentic_but_not_encrypted),
 			cmocka_unit_test(refuses_packets_of_another_key),
 			cmocka_unit_test(refuses_headers_that_lie_about_their_length),
 			cmocka_unit_test(refuses_a_buffer_without_room_for_the_trailer),

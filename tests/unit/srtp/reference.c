@@ -163,6 +163,24 @@ size_t ref_protect_rtcp(const struct ref_session *s, uint32_t index,
 	return octets + 4 + mki_octets + s->tag_octets;
 }
 
+size_t ref_clear_rtcp(const struct ref_session *s, uint32_t index,
+		const uint8_t *in, size_t octets, uint8_t *out)
+{
+	uint8_t iv[12] = {0}, aad[1024];
+
+	memcpy(iv + 2, in + 4, 4);
+	put32(iv + 8, index);
+	for(int i = 0; i < 12; i++)
+		iv[i] ^= s->salt[i];
+	assert(octets + 4 <= sizeof(aad));
+	memcpy(aad, in, octets);
+	put32(aad + octets, index);
+	memcpy(out, in, octets);
+	seal(s, iv, aad, octets + 4, out + octets, 0);
+	put32(out + octets + 16, index);
+	return octets + 20;
+}
+
 size_t ref_hex(const char *text, uint8_t *out)
 {
 	size_t n = 0;

@@ -32,6 +32,10 @@ size_t ref_protect_rtcp(const struct ref_session *s, uint32_t index,
 		const uint8_t *mki, size_t mki_octets, const uint8_t *in, size_t octets,
 		uint8_t *out);
 
+/* GCM: authenticated in clear, E bit 0 (RFC 7714 section 9.3) */
+size_t ref_clear_rtcp(const struct ref_session *s, uint32_t index,
+		const uint8_t *in, size_t octets, uint8_t *out);
+
 /* XORs the keystream of AES counter mode that starts at iv */
 void ref_counter_mode(const uint8_t *key, size_t key_octets,
 		const uint8_t iv[16], uint8_t *data, size_t octets);
