@@ -101,7 +101,8 @@ static void add_side(int port, int relay_port, long frames, long first,
 	srtp_t s = NULL;
 
 	side->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	setsockopt(side->fd, SOL_SOCKET, SO_RCVBUF, &octets_max, sizeof(octets_max));
+	setsockopt(
+			side->fd, SOL_SOCKET, SO_RCVBUF, &octets_max, sizeof(octets_max));
 	if(side->fd < 0 || bind(side->fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
 		die("cannot bind");
 	side->relay = local(relay_port);
@@ -157,8 +158,8 @@ static void run(long frames)
 			struct side *s = &sides[i];
 
 			sent += sendto(s->fd, s->packets + f * SLOT_OCTETS,
-							(size_t)s->octets, 0,
-							(struct sockaddr *)&s->relay, sizeof(s->relay))
+							(size_t)s->octets, 0, (struct sockaddr *)&s->relay,
+							sizeof(s->relay))
 					> 0;
 		}
 		received += drain();
@@ -188,8 +189,10 @@ int main(int argc, char **argv)
 			== 6) {
 		if(n_sides >= 2 * CALLS_MAX)
 			die("too many calls");
-		add_side(a, relay_a, frames, first, 0x10000u + (uint32_t)n_sides, "-", "");
-		add_side(b, relay_b, frames, first, 0x20000u + (uint32_t)n_sides, suite, hex);
+		add_side(a, relay_a, frames, first, 0x10000u + (uint32_t)n_sides, "-",
+				"");
+		add_side(b, relay_b, frames, first, 0x20000u + (uint32_t)n_sides, suite,
+				hex);
 	}
 	if(n_sides == 0)
 		die("no calls");

@@ -190,8 +190,8 @@ int main(int argc, char **argv)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if(strcmp(argv[1], "requests") == 0)
-		printf("done %.6f\n", run_requests(ctx, &from, &to, argv[4],
-									  atol(argv[8]), conns));
+		printf("done %.6f\n",
+				run_requests(ctx, &from, &to, argv[4], atol(argv[8]), conns));
 	else
 		printf("done %.6f\n", run_handshakes(ctx, &from, &to, atol(argv[8])));
 	SSL_CTX_free(ctx);

@@ -65,8 +65,8 @@ static enum tg_ng_rc check_mac(const char *purpose, struct tg_span token,
 	if(!tg_span_eq(tg_span_of(token.ptr + head.len, mac_mark.len), mac_mark))
 		return TG_NG_MALFORMED;
 	if(!mac_hex(purpose, call_id, head, secret, want)
-			|| CRYPTO_memcmp(want, token.ptr + head.len + mac_mark.len,
-					   sizeof(want))
+			|| CRYPTO_memcmp(
+					   want, token.ptr + head.len + mac_mark.len, sizeof(want))
 					   != 0)
 		return TG_NG_UNAUTHENTIC;
 	*body = head;
@@ -147,10 +147,10 @@ static enum tg_ng_rc finish(struct writer *w, const char *purpose,
 static bool makes_sense(const struct tg_ng_profile *p)
 {
 	return p->leg > TG_NG_LEG_NONE && p->leg <= TG_NG_LEG_BOTH
-		   && p->level <= TG_LEVEL_SUPPORTED
-		   && p->key_exchange[0] != TG_KX_NONE && p->suite[0] != TG_SUITE_NONE
-		   && p->dialect <= TG_DIALECT_MS_SDPEXT && p->replay_window >= 64
-		   && p->mki_octets <= 128 && p->lifetime_log2 <= 48
+		   && p->level <= TG_LEVEL_SUPPORTED && p->key_exchange[0] != TG_KX_NONE
+		   && p->suite[0] != TG_SUITE_NONE && p->dialect <= TG_DIALECT_MS_SDPEXT
+		   && p->replay_window >= 64 && p->mki_octets <= 128
+		   && p->lifetime_log2 <= 48
 		   && !(p->dtls_verify_ca && p->identity.len == 0);
 }
 
@@ -212,7 +212,7 @@ static bool take_kx(struct tg_span v, struct tg_ng_profile *p)
 
 	while(v.len) {
 		struct tg_span name = tg_span_cut(&v, ',');
-		enum tg_kx kx = tg_span_eq(name, TG_SPAN("sdes"))	? TG_KX_SDES
+		enum tg_kx kx = tg_span_eq(name, TG_SPAN("sdes"))   ? TG_KX_SDES
 						: tg_span_eq(name, TG_SPAN("dtls")) ? TG_KX_DTLS
 															: TG_KX_NONE;
 
