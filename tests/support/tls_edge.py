@@ -151,28 +151,36 @@ class Server:
             self._context.maximum_version = highest
         self._listener = socket.create_server(address)
         self._open = []
+        self._threads = []
+
+    def _start(self, target, *args):
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_):
-        # shutdown wakes the threads that wait on them
+        # shutdown wakes each thread, which closes what it has: a number that
+        # was closed here could be another socket's before its thread knows
         for s in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
-            s.close()
+        for thread in self._threads:
+            thread.join(5)
+        self._listener.close()
 
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 raw, _ = self._listener.accept()
                 self.connections += 1
-                self._open.append(raw)
-                threading.Thread(target=self._talk, args=(raw,), daemon=True).start()
+                self._start(self._talk, raw)
 
     def _talk(self, raw):
         raw.settimeout(20)
+        self._open.append(raw)
         try:
             with self._context.wrap_socket(raw, server_side=True) as tls:
                 self._open.append(tls)
