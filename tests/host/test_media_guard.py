@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from ngclient import Ng
@@ -229,6 +230,16 @@ class Control(unittest.TestCase):
 class Background(unittest.TestCase):
     """The daemon forks after the plugin was mounted; started by the wrapper"""
 
+    @staticmethod
+    def end(pid):
+        """Its sockets must be gone before another daemon is asked"""
+        stat = pathlib.Path(f"/proc/{pid}/stat")
+        os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and stat.exists() \
+                and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            time.sleep(0.02)
+
     def test_works_in_the_background(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="metrics-"))
         daemon = Rtpengine("background", conf={
@@ -245,7 +256,7 @@ class Background(unittest.TestCase):
         self.addCleanup(ng.close)
         ng.wait()
         pid = int(pidfile.read_text())
-        self.addCleanup(os.kill, pid, signal.SIGTERM)
+        self.addCleanup(self.end, pid)
         self.assertIn("trunkguard", ng.ask("ping", trunkguard="v1/query"))
         self.assertRegex(daemon.say("status"), "^plugin version=")
         reply = ng.secured("offer", "bg@test", "to", from_tag="a",

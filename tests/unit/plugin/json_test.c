@@ -40,13 +40,26 @@ static void refuses_what_is_not_strict(void **state)
 			"{\"a\":\"\\x\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\u00\"}",
 			"{\"a\":\"\\u0000\"}", "{\"a\":[1}", "{\"a\":\"",
 			"{\"call-id\":\"a\",\"call-id\":\"b\"}",
-			"{\"command\":\"a\",\"command\":\"b\"}", "{'a':1}",
-			"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]"
-			"]]]]]]]]]]}"};
-
+			"{\"command\":\"a\",\"command\":\"b\"}", "{'a':1}"};
 	(void)state;
 	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(reads(bad[i]));
+}
+
+static void bounds_the_depth(void **state)
+{
+	char text[2 * TG_NGX_JSON_DEPTH_MAX + 32] = "{\"a\":";
+	size_t n = strlen(text);
+
+	(void)state;
+	memset(text + n, '[', TG_NGX_JSON_DEPTH_MAX);
+	memset(text + n + TG_NGX_JSON_DEPTH_MAX, ']', TG_NGX_JSON_DEPTH_MAX);
+	text[n + 2 * TG_NGX_JSON_DEPTH_MAX] = '}';
+	assert_true(reads(text));
+	memmove(text + n + 1, text + n, strlen(text + n) + 1);
+	text[n + 2 * TG_NGX_JSON_DEPTH_MAX + 1] = ']';
+	text[n + 2 * TG_NGX_JSON_DEPTH_MAX + 2] = '}';
+	assert_false(reads(text));
 }
 
 int main(void)
@@ -55,6 +68,7 @@ int main(void)
 			cmocka_unit_test(finds_command_and_call),
 			cmocka_unit_test(resolves_escapes),
 			cmocka_unit_test(refuses_what_is_not_strict),
+			cmocka_unit_test(bounds_the_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
