@@ -291,9 +291,30 @@ static void check_labels(struct tg_build *b, const struct tg_made *made,
 	}
 }
 
+/* Gate 3 knows a connection's version, not its cipher */
+static void check_route_tls(struct tg_build *b, const struct tg_made *made,
+		const struct tg_pol_tls *tls)
+{
+	static const char *const keys[] = {"ciphers", "ciphersuites", "groups"};
+	size_t at = tls ? (size_t)(tls - b->pol->tls) : 0;
+	const struct tg_made *profile;
+
+	if(at < TG_BUILTIN_TLS_COUNT)
+		return;
+	profile = &b->made[TG_KIND_TLS][at - TG_BUILTIN_TLS_COUNT];
+	for(size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		/* a key that is absent stands where its section does */
+		if(tg_made_key_at(profile, keys[i]) != profile->section->kind.ptr)
+			tg_build_error(b, tg_made_value_at(made, "tls"),
+					"[tls %.*s] names %s: a route enforces only versions yet",
+					TG_SPAN_FMT(tls->name), keys[i]);
+	}
+}
+
 static void check_route(
 		struct tg_build *b, const struct tg_made *made, struct tg_pol_route *r)
 {
+	check_route_tls(b, made, r->tls);
 	check_labels(b, made, "peers", &r->peers, TG_KIND_PEER, b->pol->peer);
 	check_labels(
 			b, made, "clients", &r->clients, TG_KIND_CLIENTS, b->pol->clients);

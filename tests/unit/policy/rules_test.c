@@ -281,6 +281,16 @@ static void audit_and_useless_trust_are_warned_about(void **state)
 	free(warnings);
 }
 
+static void a_route_cannot_ask_for_ciphers(void **state)
+{
+	(void)state;
+	refuses("[tls strict]\nciphers = ECDHE+AESGCM\n"
+			"[route r]\ntls = strict\n",
+			"4:7", "a route enforces only versions yet");
+	free(warnings_of(LEGACY "[tls new]\nversions = 1.3\n"
+							"[route r]\ntls = new\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +313,7 @@ int main(void)
 			cmocka_unit_test(defaults_are_the_strict_ones),
 			cmocka_unit_test(profiles_differ_in_tls_and_gateway_media),
 			cmocka_unit_test(audit_and_useless_trust_are_warned_about),
+			cmocka_unit_test(a_route_cannot_ask_for_ciphers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
