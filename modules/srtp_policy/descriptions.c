@@ -85,10 +85,16 @@ static void judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 	tg_media_judge(sdp, ask, &found);
 	out->secured += found.secured;
 	out->clear += found.clear;
+	out->secured_lines |= found.secured_lines;
 	if(found.reason == TG_REASON_NONE)
 		return;
 	out->reason = found.reason;
 	describe(&found, out->detail, sizeof(out->detail));
+}
+
+static bool may_fall_back(const struct srtpp_party *who)
+{
+	return who->media->level == TG_LEVEL_SUPPORTED;
 }
 
 static bool is_capability(const struct tg_media_message *m)
@@ -110,11 +116,15 @@ void srtpp_look_in(const struct tg_media_message *m,
 	struct tg_sdp sdp;
 
 	memset(out, 0, sizeof(*out));
+	if(may_fall_back(from))
+		ask.agreed = srtpp_calls_agreed(m, true);
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	for(size_t i = 0; i < m->n_sdp && out->reason == TG_REASON_NONE; i++) {
 		if(parse(m->sdp[i], &arena, from, out, &sdp))
 			judge(&sdp, &ask, out);
 	}
+	if(out->reason == TG_REASON_NONE && !ask.offer && may_fall_back(from))
+		srtpp_calls_agree(m, true, out->secured_lines);
 	tg_arena_deinit(&arena);
 }
 
@@ -219,6 +229,8 @@ void srtpp_look_out(const struct tg_media_message *m,
 
 	memset(out, 0, sizeof(*out));
 	*rewritten = tg_span_of(NULL, 0);
+	if(may_fall_back(to))
+		ask.agreed = srtpp_calls_agreed(m, false);
 	for(size_t i = 0; i < m->n_sdp; i++) {
 		with[i] = m->sdp[i];
 		memset(&one, 0, sizeof(one));
@@ -234,9 +246,12 @@ void srtpp_look_out(const struct tg_media_message *m,
 		changed |= with[i].ptr != m->sdp[i].ptr;
 		out->secured += one.secured;
 		out->clear += one.clear;
+		out->secured_lines |= one.secured_lines;
 		if(out->reason == TG_REASON_NONE && one.reason != TG_REASON_NONE)
 			refuse(out, one.reason, one.detail);
 	}
+	if(out->reason == TG_REASON_NONE && !ask.offer && may_fall_back(to))
+		srtpp_calls_agree(m, false, out->secured_lines);
 	if(!changed)
 		return;
 	*rewritten = tg_media_message_write(m, with, arena);

@@ -56,6 +56,8 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
 	enum tg_media_rc rc = tg_media_message_read(srtpp_bytes(msg), m);
 
 	memset(look, 0, sizeof(*look));
+	if(rc == TG_MEDIA_OK && m->request && tg_span_eq(m->method, TG_SPAN("BYE")))
+		srtpp_calls_end(m);
 	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && m->n_sdp == 0)
 			|| !srtpp_party_of_source(p, msg, from))
 		return false;

@@ -16,7 +16,7 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 		srtpp_tlsp.unref(p);
 		return;
 	}
-	rpc->struct_add(at, "ssddddddd", "policy", tg_pol_digest(p), "mode",
+	rpc->struct_add(at, "ssdddddddd", "policy", tg_pol_digest(p), "mode",
 			tg_pol_mode_name(tg_pol_global_mode(p)), "lines_secured",
 			(int)srtpp_stats_get(SRTPP_SECURED), "lines_clear",
 			(int)srtpp_stats_get(SRTPP_CLEAR), "clear_under_supported",
@@ -24,7 +24,8 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 			(int)srtpp_stats_get(SRTPP_AUDITED), "tokens",
 			(int)srtpp_stats_get(SRTPP_TOKENS), "calls_ended",
 			(int)srtpp_stats_get(SRTPP_ENDED), "token_lifetime_sec",
-			srtpp_params.token_lifetime_sec);
+			srtpp_params.token_lifetime_sec, "sides_remembered",
+			(int)srtpp_calls_count());
 	for(int i = TG_REASON_NONE + 1; i < TG_REASON_COUNT; i++) {
 		enum tg_reason reason = (enum tg_reason)i;
 

@@ -14,6 +14,7 @@ MODULE_VERSION
 
 struct srtpp_params srtpp_params = {
 		.token_lifetime_sec = 60,
+		.calls_max = 100000,
 };
 struct tlsp_api srtpp_tlsp;
 struct tm_binds srtpp_tm;
@@ -42,6 +43,7 @@ static cmd_export_t cmds[] = {
 static param_export_t params[] = {
 	{"secret_file", PARAM_STRING, &srtpp_params.secret_file},
 	{"token_lifetime", PARAM_INT, &srtpp_params.token_lifetime_sec},
+	{"calls_max", PARAM_INT, &srtpp_params.calls_max},
 	{0, 0, 0}
 };
 /* clang-format on */
@@ -79,8 +81,8 @@ static int mod_init(void)
 		return -1;
 	}
 	if(bind_tls_policy() < 0 || bind_tm() < 0 || srtpp_secret_init() < 0
-			|| srtpp_stats_init() < 0 || srtpp_gate_in_init() < 0
-			|| srtpp_gate_out_init() < 0)
+			|| srtpp_stats_init() < 0 || srtpp_calls_init() < 0
+			|| srtpp_gate_in_init() < 0 || srtpp_gate_out_init() < 0)
 		return -1;
 	return 0;
 }
@@ -95,7 +97,7 @@ struct module_exports exports = {
 		0,
 		mod_init,
 		0,
-		0,
+		srtpp_calls_destroy,
 };
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2);

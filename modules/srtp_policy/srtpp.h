@@ -26,6 +26,7 @@
 struct srtpp_params {
 	char *secret_file;      /* shared with the plugin in the media node */
 	int token_lifetime_sec; /* how long a token for the plugin holds */
+	int calls_max;          /* whose agreed encryption is remembered */
 };
 extern struct srtpp_params srtpp_params;
 
@@ -89,6 +90,7 @@ struct srtpp_look {
 	char detail[128];      /* for log and Warning: no keys, no control octets */
 	size_t secured;
 	size_t clear;
+	uint32_t secured_lines; /* bit i: m= line i, of any description */
 };
 
 /* What came from them. TG_REASON_NONE also when there is no description */
@@ -117,6 +119,21 @@ void srtpp_note(const char *gate, const struct srtpp_party *who,
 /* Verdict on a party with audit mode applied; reports. True: may pass */
 bool srtpp_decide(const struct tg_pol *p, const char *gate,
 		const struct srtpp_party *who, const struct srtpp_look *look);
+
+/* ---- calls.c: what was agreed in a dialog (B10) -------------------------------- */
+
+int srtpp_calls_init(void);
+void srtpp_calls_destroy(void);
+/*
+ * Lines that the party agreed to secure in the dialog of this message; 0 for
+ * none. sender: it sent the message; false: it is to get it.
+ */
+uint32_t srtpp_calls_agreed(const struct tg_media_message *m, bool sender);
+void srtpp_calls_agree(
+		const struct tg_media_message *m, bool sender, uint32_t lines);
+/* A BYE: both sides of the dialog are forgotten */
+void srtpp_calls_end(const struct tg_media_message *m);
+unsigned srtpp_calls_count(void);
 
 /* ---- gates ---------------------------------------------------------------------- */
 

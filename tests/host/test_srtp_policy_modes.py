@@ -167,6 +167,36 @@ class SupportedTrunk(Mode):
         self.grew("clear_under_supported")
 
 
+    def test_what_was_agreed_is_not_taken_back(self):
+        """A re-INVITE whose answer falls to clear: 481 ends the call"""
+        def secured(request):
+            body = sip.sdp(lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP")
+            return reply(request, body=body)
+
+        with self.gateway(secured) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            call.ack()
+            self.assertEqual(call.again(offer()).status, 200)
+            far.answer = answer_with(secured=False)
+            self.assertEqual(call.again(offer()).status, 481)
+            far.wait("BYE")
+        self.refused_because("media-downgrade")
+
+    def test_a_call_is_forgotten_with_its_bye(self):
+        def remembered():
+            return int(re.search(r"sides_remembered: (\d+)",
+                                 self.LAB.rpc("srtp_policy.status")).group(1))
+
+        before = remembered()
+        with self.gateway(lambda r: reply(r, body=sip.sdp(
+                lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP"))):
+            call = Call(self.client, offer())
+            self.assertEqual(remembered(), before + 1)
+            call.ack().bye()
+        self.assertEqual(remembered(), before)
+
+
 class SupportedNativeTrunk(SupportedTrunk):
     @staticmethod
     def policy_edit(text):

@@ -167,10 +167,13 @@ bool tg_media_is_live(const struct tg_sdp_media *m)
 	return m->port || m->bundle_only;
 }
 
-static bool judge_line(struct look *l, const struct tg_sdp_media *m)
+static uint32_t bit_of(const struct look *l, const struct tg_sdp_media *m)
 {
-	if(!tg_media_is_live(m))
-		return true;
+	return (uint32_t)1 << (m - l->sdp->media); /* TG_SDP_MEDIA_MAX is 32 */
+}
+
+static bool judge_kind(struct look *l, const struct tg_sdp_media *m)
+{
 	switch(m->kind) {
 		case TG_SDP_PROTO_AVP:
 			return judge_plain(l, m);
@@ -180,6 +183,21 @@ static bool judge_line(struct look *l, const struct tg_sdp_media *m)
 		default:
 			return judge_other(l, m);
 	}
+}
+
+static bool judge_line(struct look *l, const struct tg_sdp_media *m)
+{
+	size_t secured = l->out->secured, clear = l->out->clear;
+
+	if(!tg_media_is_live(m))
+		return true;
+	if(!judge_kind(l, m))
+		return false;
+	if(l->out->secured > secured)
+		l->out->secured_lines |= bit_of(l, m);
+	if(l->out->clear > clear && (l->ask->agreed & bit_of(l, m)))
+		return refuse(l, TG_REASON_MEDIA_DOWNGRADE, m->first_line, m);
+	return true;
 }
 
 /* Wherever they stand, in a rejected line too, and however they are spelt */

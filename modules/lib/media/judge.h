@@ -18,17 +18,20 @@ struct tg_media_ask {
 	enum tg_pol_direction direction;  /* IN: the party sent it */
 	bool offer;                       /* an offer; false: an answer */
 	bool keys_allowed; /* over signalling that may carry keys (A12) */
+	/* bit i: what was agreed before secures the i-th m= line (B10) */
+	uint32_t agreed;
 	/* it describes abilities and sets nothing up (OPTIONS, RFC 3261 11.2):
 	 * only keys that would leave are looked at */
 	bool capabilities;
 };
 
 struct tg_media_finding {
-	enum tg_reason reason; /* TG_REASON_NONE: may pass */
-	uint32_t line;         /* that decided, from 1; 0: none in particular */
-	struct tg_span type;   /* of its m= line: "audio"; in the SDP's text */
-	size_t secured;        /* live RTP lines that are or may be SRTP */
-	size_t clear;          /* live RTP lines without any key exchange */
+	enum tg_reason reason;  /* TG_REASON_NONE: may pass */
+	uint32_t line;          /* that decided, from 1; 0: none in particular */
+	struct tg_span type;    /* of its m= line: "audio"; in the SDP's text */
+	uint32_t secured_lines; /* bit i: the i-th m= line has a key exchange */
+	size_t secured;         /* live RTP lines that are or may be SRTP */
+	size_t clear;           /* live RTP lines without any key exchange */
 };
 
 void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,

@@ -10,6 +10,7 @@ struct headers {
 	struct tg_span length;
 	struct tg_span call_id;
 	struct tg_span cseq;
+	struct tg_span from;
 	struct tg_span to;
 	bool twice; /* one that decides about the body stands twice */
 };
@@ -82,19 +83,31 @@ static bool read_headers(struct tg_span s, size_t *at, struct headers *h)
 			take(value, &h->call_id, NULL);
 		else if(named(name, "CSeq", NULL))
 			take(value, &h->cseq, NULL);
+		else if(named(name, "From", "f"))
+			take(value, &h->from, NULL);
 		else if(named(name, "To", "t"))
 			take(value, &h->to, NULL);
 	}
 	return false;
 }
 
-/* ";tag=" outside of the angle brackets and quotes */
-static bool has_tag(struct tg_span to)
+/* The value of a parameter "tag=X" that begins here; empty: another one */
+static struct tg_span tag_at(struct tg_span params)
+{
+	struct tg_span one = tg_span_cut(&params, ';');
+	struct tg_span name = tg_span_trim(tg_span_cut(&one, '='));
+
+	return tg_span_ieq(name, TG_SPAN("tag")) ? tg_span_trim(one)
+											 : tg_span_of(NULL, 0);
+}
+
+/* ";tag=" outside of angle brackets and quotes */
+static struct tg_span tag_of(struct tg_span s)
 {
 	bool quoted = false, bracket = false;
 
-	for(size_t i = 0; i < to.len; i++) {
-		char c = to.ptr[i];
+	for(size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
 
 		if(c == '"')
 			quoted = !quoted;
@@ -102,13 +115,15 @@ static bool has_tag(struct tg_span to)
 			i++;
 		else if(!quoted && (c == '<' || c == '>'))
 			bracket = c == '<';
-		else if(!quoted && !bracket && c == ';'
-				&& tg_span_istarts(tg_span_trim(tg_span_of(
-										   to.ptr + i + 1, to.len - i - 1)),
-						TG_SPAN("tag")))
-			return true;
+		else if(!quoted && !bracket && c == ';') {
+			struct tg_span tag =
+					tag_at(tg_span_of(s.ptr + i + 1, s.len - i - 1));
+
+			if(tag.len)
+				return tag;
+		}
 	}
-	return false;
+	return tg_span_of(NULL, 0);
 }
 
 /* ---- bodies -------------------------------------------------------------- */
@@ -273,7 +288,9 @@ enum tg_media_rc tg_media_message_read(
 	if(!read_headers(bytes, &at, &h))
 		return TG_MEDIA_UNREADABLE;
 	out->call_id = h.call_id;
-	out->in_dialog = has_tag(h.to);
+	out->from_tag = tag_of(h.from);
+	out->to_tag = tag_of(h.to);
+	out->in_dialog = out->to_tag.len > 0;
 	cseq = h.cseq;
 	tg_span_cut(&cseq, ' ');
 	out->method = tg_span_trim(cseq);

@@ -29,6 +29,8 @@ struct tg_media_message {
 	unsigned status;       /* of a reply */
 	struct tg_span method; /* of the CSeq: a reply's is its request's */
 	struct tg_span call_id;
+	struct tg_span from_tag;
+	struct tg_span to_tag;
 	bool in_dialog;        /* To has a tag */
 	struct tg_span length; /* digits of Content-Length; empty when absent */
 	struct tg_span body;

@@ -191,6 +191,20 @@ static void counts_what_supported_lets_run_in_clear(void **state)
 	refused(HEAD SAVP, TG_REASON_MEDIA_KEYING);
 }
 
+static void what_was_agreed_stays_secured(void **state)
+{
+	(void)state;
+	media.level = TG_LEVEL_SUPPORTED;
+	assert_int_equal(judge(HEAD CLEAR SAVP AES80).secured_lines, 2);
+	ask.agreed = 2;
+	passes(HEAD CLEAR SAVP AES80);
+	passes(HEAD CLEAR CLEAR AES80);
+	passes(HEAD CLEAR "m=audio 0 RTP/AVP 0\r\n");
+	refused(HEAD CLEAR CLEAR, TG_REASON_MEDIA_DOWNGRADE);
+	media.level = TG_LEVEL_NONE;
+	refused(HEAD CLEAR CLEAR, TG_REASON_MEDIA_DOWNGRADE);
+}
+
 static void follows_t38_for_what_is_no_rtp(void **state)
 {
 	(void)state;
@@ -369,7 +383,8 @@ int main(void)
 			T(lets_nothing_else_leave), T(wants_one_key_in_an_answer),
 			T(takes_the_key_exchange_of_the_profile), T(exposes_no_keys),
 			T(counts_what_supported_lets_run_in_clear),
-			T(follows_t38_for_what_is_no_rtp), T(lets_abilities_be_told),
+			T(what_was_agreed_stays_secured), T(follows_t38_for_what_is_no_rtp),
+			T(lets_abilities_be_told),
 			T(a_stricter_profile_never_lets_more_pass),
 			T(strips_what_must_not_be_chosen),
 			T(a_proof_covers_the_sides_it_names),

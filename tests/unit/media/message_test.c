@@ -66,6 +66,8 @@ static void reads_a_request_with_a_description(void **state)
 	(void)state;
 	assert_true(m.request);
 	assert_false(m.in_dialog);
+	is(m.from_tag, "1");
+	assert_int_equal(m.to_tag.len, 0);
 	is(m.method, "INVITE");
 	is(m.call_id, "abc");
 	is(m.length, "10");
@@ -84,6 +86,7 @@ static void reads_a_reply_with_compact_and_folded_headers(void **state)
 	assert_false(m.request);
 	assert_int_equal(m.status, 200);
 	assert_true(m.in_dialog);
+	is(m.to_tag, "2");
 	is(m.method, "UPDATE");
 	is(m.sdp[0], SDP);
 }
