@@ -12,6 +12,7 @@
  * their number (tls_max_connections).
  */
 #include <openssl/x509.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/dprint.h"
@@ -111,6 +112,19 @@ bool tlsp_conn_get(int id, struct tlsp_facts *out)
 	if(r)
 		*out = r->facts;
 	lock_release(lock_of(id));
+	return r != NULL;
+}
+
+bool tlsp_conn_get_head(int id, struct tlsp_facts *out)
+{
+	struct record *r;
+
+	lock_get(lock_of(id));
+	r = *find(id);
+	if(r)
+		memcpy(out, &r->facts, offsetof(struct tlsp_facts, cipher));
+	lock_release(lock_of(id));
+	out->cipher[0] = out->sni[0] = out->identity[0] = 0;
 	return r != NULL;
 }
 

@@ -3,6 +3,7 @@
  *
  * Kamailio's structures as plain facts. No decision is taken here.
  */
+#include <stddef.h>
 #include <time.h>
 
 #include "core/dprint.h"
@@ -36,6 +37,14 @@ enum tg_pol_transport tlsp_transport(int proto)
 struct tg_addr tlsp_addr(const struct ip_addr *ip)
 {
 	return tg_addr_of(ip->u.addr, ip->len);
+}
+
+/* Runs per message: strings are emptied, not overwritten */
+static void clear(struct tlsp_facts *f)
+{
+	memset(f, 0, offsetof(struct tlsp_facts, cipher));
+	f->cipher[0] = f->sni[0] = f->identity[0] = 0;
+	f->peer = f->clients = f->wanted = TLSP_NOBODY;
 }
 
 /* ---- connections ------------------------------------------------------------ */
@@ -140,17 +149,15 @@ int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out)
 {
 	memset(out, 0, sizeof(*out));
-	memset(facts, 0, sizeof(*facts));
-	facts->peer = facts->clients = facts->wanted = TLSP_NOBODY;
+	clear(facts);
 	tlsp_conn_of_rcv(&msg->rcv, &out->conn);
 	if(TG_POL_TR_IS_TLS(out->conn.transport)
-			&& tlsp_conn_current(snap, msg->rcv.proto_reserved1, facts)) {
+			&& tlsp_conn_current_head(snap, msg->rcv.proto_reserved1, facts)) {
 		out->judged = facts->established && facts->allowed;
 		out->peer = tlsp_facts_peer(snap, facts);
 		out->clients = tlsp_facts_clients(snap, facts);
 		out->audited = facts->audited;
 		out->tls_version = facts->tls_version;
-		out->conn.sni = tg_span_cstr(facts->sni);
 	}
 	return read_message(msg, out);
 }
@@ -190,7 +197,7 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 {
 	out->existing = true;
 	if(!TG_POL_TR_IS_TLS(out->conn.transport)
-			|| !tlsp_conn_current(snap, id, facts))
+			|| !tlsp_conn_current_head(snap, id, facts))
 		return;
 	/* in the middle of its outbound handshake: as a new one */
 	if(facts->direction == TG_POL_OUT && !facts->established)
@@ -201,7 +208,6 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 	out->audited = facts->audited;
 	out->conn.remote = facts->remote;
 	out->conn.remote_port = facts->remote_port;
-	out->conn.sni = tg_span_cstr(facts->sni);
 }
 
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
@@ -210,8 +216,7 @@ int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 	int id = 0;
 
 	memset(out, 0, sizeof(*out));
-	memset(facts, 0, sizeof(*facts));
-	facts->peer = facts->clients = facts->wanted = TLSP_NOBODY;
+	clear(facts);
 	out->conn.direction = TG_POL_OUT;
 	out->conn.transport = tlsp_transport(dst->proto);
 	if(dst->send_sock) {

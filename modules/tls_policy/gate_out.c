@@ -273,7 +273,7 @@ static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
 	struct tlsp_facts f;
 
 	v.reason = TG_REASON_NO_VERDICT;
-	if(tlsp_conn_current(snap, c->id, &f)) {
+	if(tlsp_conn_current_head(snap, c->id, &f)) {
 		tlsp_facts_conn(&f, &egress.conn);
 		report.conn = &egress.conn;
 		egress.conn.direction = TG_POL_OUT;
@@ -304,7 +304,7 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 			&& tlsp_conn_state(c->id, generation, time(NULL)) == TLSP_CONN_GOOD)
 		return true;
 	snap = tlsp_snap_ref();
-	if(!tlsp_conn_get(c->id, &f))
+	if(!tlsp_conn_get_head(c->id, &f))
 		allowed = !c->extra_data && bind_new(snap, c);
 	else if(f.direction == TG_POL_OUT && !f.established)
 		/* waits in tls.so until the certificate was judged */

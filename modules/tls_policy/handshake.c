@@ -149,6 +149,7 @@ static bool admit(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 	}
 	f->ask = a.request_certificate;
 	f->require = a.require_certificate;
+	f->joined = a.tls == &a.joined;
 	if(a.limits.chain_octets)
 		SSL_set_max_cert_list(ssl, (long)a.limits.chain_octets);
 	if(!forbid_resumption(ssl) || (a.tls && !apply_profile(ssl, a.tls)))
@@ -246,6 +247,7 @@ static void prepare_client(
 		tlsp_facts_conn(f, &conn);
 		tg_pol_admit(snap->policy, &conn, NULL, &a);
 		tls = a.tls;
+		f->joined = tls == &a.joined;
 	}
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	/* nothing can be stopped here: the certificate's turn will do it */
@@ -269,13 +271,48 @@ void tlsp_on_handshake_start(SSL *ssl)
 
 /* ---- certificates ----------------------------------------------------------------- */
 
+/*
+ * What was offered is the union of the candidates' profiles: is what both
+ * sides took in the profile of the one it turned out to be?
+ */
+static enum tg_reason outside_profile(
+		const struct tlsp_snap *snap, SSL *ssl, const struct tlsp_facts *f)
+{
+	const struct tg_pol_peer *peer = tlsp_facts_peer(snap, f);
+	const struct tg_pol_clients *clients = tlsp_facts_clients(snap, f);
+	const struct tg_pol_tls *tls = peer      ? peer->tls
+								   : clients ? clients->tls
+											 : NULL;
+	const SSL_CIPHER *taken = SSL_get_pending_cipher(ssl);
+	STACK_OF(SSL_CIPHER) *offered;
+
+	if(!f->joined)
+		return TG_REASON_NONE;
+	if(!tls || !taken || !set_lists(ssl, tls))
+		return TG_REASON_INTERNAL;
+	if(f->tls_version < tls->min_version || f->tls_version > tls->max_version)
+		return TG_REASON_TLS_VERSION;
+	offered = SSL_get_ciphers(ssl);
+	for(int i = 0; i < sk_SSL_CIPHER_num(offered); i++) {
+		if(SSL_CIPHER_get_id(sk_SSL_CIPHER_value(offered, i))
+				== SSL_CIPHER_get_id(taken))
+			return TG_REASON_NONE;
+	}
+	return TG_REASON_TLS_CIPHER;
+}
+
 static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
 		X509 *leaf, STACK_OF(X509) *chain)
 {
+	enum tg_reason outside;
 	struct tg_judge_out out;
 
 	f->tls_version = (uint16_t)SSL_version(ssl);
 	tlsp_judge_cert(snap, f, leaf, chain, &out);
+	outside = f->allowed ? outside_profile(snap, ssl, f) : TG_REASON_NONE;
+	if(outside != TG_REASON_NONE
+			&& !deny(snap, f, outside, SSL_get_version(ssl)))
+		return false;
 	if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
 		return deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
 	if(!f->allowed)

@@ -116,6 +116,8 @@ static struct tg_span read_value(const struct tlsp_snap *snap,
 		return verdict_value(msg, value);
 	if(tlsp_source(snap, msg, facts, &from) < 0)
 		return tg_span_of(NULL, 0);
+	if(from.judged && (value == VALUE_IDENTITY || value == VALUE_CIPHER))
+		tlsp_conn_get(facts->id, facts);
 	switch(value) {
 		case VALUE_IDENTITY:
 			return from.judged ? tg_span_cstr(facts->identity)

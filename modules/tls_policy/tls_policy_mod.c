@@ -49,7 +49,7 @@ static void api_unref(const struct tg_pol *p)
 static int api_source(
 		const struct tg_pol *p, struct sip_msg *msg, struct tg_pol_msg *out)
 {
-	static struct tlsp_facts facts; /* the SNI of the result is in it */
+	struct tlsp_facts facts;
 
 	return tlsp_source(tlsp_snap_of(p), msg, &facts, out);
 }
@@ -57,7 +57,7 @@ static int api_source(
 static int api_destination(const struct tg_pol *p, const struct dest_info *dst,
 		struct tg_pol_egress *out)
 {
-	static struct tlsp_facts facts;
+	struct tlsp_facts facts;
 
 	return tlsp_destination(tlsp_snap_of(p), dst, &facts, out);
 }

@@ -79,6 +79,7 @@ struct tlsp_facts {
 	bool audited;
 	bool ask;     /* for a certificate; inbound */
 	bool require; /* ... and end the handshake without one */
+	bool joined;  /* what was offered is the union of several profiles */
 	enum tg_reason reason;
 	uint64_t generation; /* snapshot that the three numbers below are of */
 	uint32_t peer;
@@ -90,6 +91,7 @@ struct tlsp_facts {
 	time_t deadline; /* inbound: when its handshake has to be over */
 	bool pending;    /* counted as such by limits.c */
 	bool declared;   /* a peer names its address */
+	/* from here on, what a gate does not need: see tlsp_conn_get_head */
 	char cipher[48];
 	char sni[TLSP_NAME_OCTETS];
 	char identity[TLSP_NAME_OCTETS]; /* the name that proved it */
@@ -115,6 +117,8 @@ int tlsp_conns_init(void);
 /* False when memory is out or the connection has a record already */
 bool tlsp_conn_add(const struct tlsp_facts *facts);
 bool tlsp_conn_get(int id, struct tlsp_facts *out);
+/* The same, but cipher, sni and identity are empty: a third of the octets */
+bool tlsp_conn_get_head(int id, struct tlsp_facts *out);
 /* Replaces the facts; false when the connection is gone */
 bool tlsp_conn_set(const struct tlsp_facts *facts);
 enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
@@ -157,6 +161,9 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
  */
 bool tlsp_conn_current(
 		const struct tlsp_snap *snap, int id, struct tlsp_facts *out);
+/* The same without cipher, sni and identity, for what runs per message */
+bool tlsp_conn_current_head(
+		const struct tlsp_snap *snap, int id, struct tlsp_facts *out);
 
 const struct tg_pol_peer *tlsp_facts_peer(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f);
@@ -185,8 +192,8 @@ struct tg_addr tlsp_addr(const struct ip_addr *ip);
 void tlsp_facts_of_tcp(struct tcp_connection *c, struct tlsp_facts *out);
 void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out);
 /*
- * sni of the result points into facts, which is filled for TLS. 0, or -1 when
- * the message cannot be read.
+ * facts: as tlsp_conn_current_head, for TLS. 0, or -1 when the message cannot
+ * be read.
  */
 int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out);

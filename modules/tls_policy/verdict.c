@@ -190,6 +190,14 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 		tlsp_report(snap->policy, &out.verdict, &report);
 }
 
+static bool is_current(const struct tlsp_snap *snap, const struct tlsp_facts *f)
+{
+	if(!f->judged || !f->allowed || !f->established)
+		return true;
+	return f->generation == snap->generation
+		   && (!f->not_after || time(NULL) <= f->not_after);
+}
+
 bool tlsp_conn_current(
 		const struct tlsp_snap *snap, int id, struct tlsp_facts *out)
 {
@@ -197,10 +205,7 @@ bool tlsp_conn_current(
 
 	if(!tlsp_conn_get(id, out))
 		return false;
-	if(!out->judged || !out->allowed || !out->established)
-		return true;
-	if(out->generation == snap->generation
-			&& (!out->not_after || time(NULL) <= out->not_after))
+	if(is_current(snap, out))
 		return true;
 	/* who holds an older snapshot must not undo what a newer one said */
 	newer = snap->generation >= out->generation;
@@ -208,4 +213,12 @@ bool tlsp_conn_current(
 	if(newer)
 		tlsp_conn_set(out);
 	return true;
+}
+
+bool tlsp_conn_current_head(
+		const struct tlsp_snap *snap, int id, struct tlsp_facts *out)
+{
+	if(!tlsp_conn_get_head(id, out))
+		return false;
+	return is_current(snap, out) || tlsp_conn_current(snap, id, out);
 }
