@@ -8,6 +8,8 @@
 
 #include "core/dprint.h"
 
+#include "base/text.h"
+
 #include "srtp_policy/srtpp.h"
 
 static void refuse(
@@ -257,6 +259,19 @@ void srtpp_look_out(const struct tg_media_message *m,
 	*rewritten = tg_media_message_write(m, with, arena);
 	if(!rewritten->ptr)
 		refuse(out, TG_REASON_INTERNAL, "out of memory");
+}
+
+/* 302: incompatible transport protocol; the agent is a pseudonym */
+struct tg_span srtpp_warning(
+		const struct srtpp_look *look, char out[SRTPP_WARNING_OCTETS])
+{
+	struct tg_text text;
+
+	tg_text_init(&text, out, SRTPP_WARNING_OCTETS);
+	tg_text_say(&text, "Warning: %s srtp_policy \"%s: %s\"",
+			look->reason == TG_REASON_MEDIA_CLEAR ? "302" : "399",
+			tg_reason_get(look->reason)->id, look->detail);
+	return tg_text_span(&text);
 }
 
 /* The documented exception: it may run in clear, and somebody should know */

@@ -92,7 +92,7 @@ struct tg_span srtpp_flags(struct sip_msg *msg)
 	const struct tg_pol *p = srtpp_tlsp.ref();
 	struct tg_span out = {NULL, 0};
 	struct tg_media_message m;
-	struct srtpp_party source, target;
+	struct srtpp_party source = {0}, target = {0};
 	struct tg_arena arena;
 	enum tg_reason reason;
 	bool known;

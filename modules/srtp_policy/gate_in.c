@@ -19,18 +19,13 @@
 
 static sl_api_t slb; /* all NULL without sl */
 
-/* RFC 3261 section 20.43; the agent is a pseudonym */
 static int warn(struct sip_msg *msg, const struct srtpp_look *look)
 {
-	char text[256];
-	int n = snprintf(text, sizeof(text),
-			"Warning: %u srtp_policy \"%s: %s\"\r\n",
-			look->reason == TG_REASON_MEDIA_CLEAR ? 302 : 399,
-			tg_reason_get(look->reason)->id, look->detail);
+	char text[SRTPP_WARNING_OCTETS + 2];
+	struct tg_span header = srtpp_warning(look, text);
 
-	if(n < 0 || (size_t)n >= sizeof(text))
-		return -1;
-	return add_lump_rpl(msg, text, n, LUMP_RPL_HDR) ? 0 : -1;
+	memcpy(text + header.len, "\r\n", 3);
+	return add_lump_rpl(msg, text, (int)header.len + 2, LUMP_RPL_HDR) ? 0 : -1;
 }
 
 static int answer(

@@ -14,9 +14,6 @@
  * repeated. A refused answer inside of a dialog becomes a 481, which ends the
  * caller's half of it (RFC 5057 section 5.1).
  */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "core/dprint.h"
 #include "core/forward.h"
 #include "core/msg_translator.h"
@@ -26,34 +23,12 @@
 #include "core/parser/parse_uri.h"
 #include "core/rand/kam_rand.h"
 
+#include "base/text.h"
+
 #include "srtp_policy/srtpp.h"
 
 #define REQUEST_OCTETS_MAX 4096
 #define ROUTES_MAX 16
-
-struct writer {
-	char text[REQUEST_OCTETS_MAX];
-	size_t len;
-	bool full;
-};
-
-static void say(struct writer *w, const char *fmt, ...)
-		__attribute__((format(printf, 2, 3)));
-
-static void say(struct writer *w, const char *fmt, ...)
-{
-	size_t room = sizeof(w->text) - w->len;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(w->text + w->len, room, fmt, ap);
-	va_end(ap);
-	if(n < 0 || (size_t)n >= room)
-		w->full = true;
-	else
-		w->len += (size_t)n;
-}
 
 /* ---- what the requests are made of -------------------------------------------- */
 
@@ -136,7 +111,7 @@ static bool read_dialog(struct sip_msg *msg, struct dialog *d)
 
 /* ---- ACK and BYE ------------------------------------------------------------------ */
 
-static void say_via(struct writer *w, const struct socket_info *sock)
+static void say_via(struct tg_text *w, const struct socket_info *sock)
 {
 	const char *proto = "UDP", *place = sock->sock_str.s;
 	size_t n = (size_t)sock->sock_str.len;
@@ -162,35 +137,38 @@ static void say_via(struct writer *w, const struct socket_info *sock)
 		n -= (size_t)(colon + 1 - place);
 		place = colon + 1;
 	}
-	say(w, "Via: SIP/2.0/%s %.*s;branch=z9hG4bKtg%08x%08x;rport\r\n", proto,
-			(int)n, place, (unsigned)kam_rand(), (unsigned)kam_rand());
+	tg_text_say(w, "Via: SIP/2.0/%s %.*s;branch=z9hG4bKtg%08x%08x;rport\r\n",
+			proto, (int)n, place, (unsigned)kam_rand(), (unsigned)kam_rand());
 }
 
-static void say_request(struct writer *w, const struct dialog *d,
+static void say_request(struct tg_text *w, const struct dialog *d,
 		const char *method, unsigned cseq, const struct socket_info *sock)
 {
-	say(w, "%s %.*s SIP/2.0\r\n", method, d->target.len, d->target.s);
+	tg_text_say(w, "%s %.*s SIP/2.0\r\n", method, d->target.len, d->target.s);
 	say_via(w, sock);
 	for(size_t i = d->n_routes; i-- > 0;)
-		say(w, "Route: %.*s\r\n", d->route[i].len, d->route[i].s);
-	say(w, "Max-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n",
+		tg_text_say(w, "Route: %.*s\r\n", d->route[i].len, d->route[i].s);
+	tg_text_say(w,
+			"Max-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n",
 			d->from.len, d->from.s, d->to.len, d->to.s, d->call_id.len,
 			d->call_id.s);
-	say(w, "CSeq: %u %s\r\nContent-Length: 0\r\n\r\n", cseq, method);
+	tg_text_say(w, "CSeq: %u %s\r\nContent-Length: 0\r\n\r\n", cseq, method);
 }
 
 static bool send_one(struct sip_msg *msg, const struct dialog *d,
 		const char *method, unsigned cseq)
 {
-	struct writer w = {.len = 0};
+	char buffer[REQUEST_OCTETS_MAX];
+	struct tg_text w;
 	struct dest_info dst;
 
 	init_dest_info(&dst);
 	init_dst_from_rcv(&dst, &msg->rcv);
 	if(!dst.send_sock)
 		return false;
+	tg_text_init(&w, buffer, sizeof(buffer));
 	say_request(&w, d, method, cseq, dst.send_sock);
-	return !w.full && msg_send(&dst, w.text, (int)w.len) >= 0;
+	return !w.full && msg_send(&dst, buffer, (int)w.len) >= 0;
 }
 
 static void end_call(struct sip_msg *msg)
@@ -224,16 +202,12 @@ static bool rewrite(struct sip_msg *msg, const struct tg_media_message *m,
 			tg_reason_get(dialog ? TG_REASON_NOT_A_PARTY : look->reason);
 	struct tg_arena arena;
 	struct tg_span bytes;
-	char warning[256];
+	char warning[SRTPP_WARNING_OCTETS];
 	bool done = false;
-	int n;
 
-	n = snprintf(warning, sizeof(warning), "Warning: %u srtp_policy \"%s: %s\"",
-			look->reason == TG_REASON_MEDIA_CLEAR ? 302 : 399,
-			tg_reason_get(look->reason)->id, look->detail);
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	bytes = tg_media_message_refusal(m, info->sip_code, info->sip_text,
-			tg_span_of(warning, n < 0 ? 0 : (size_t)n), &arena);
+			srtpp_warning(look, warning), &arena);
 	if(bytes.ptr) {
 		str buffer = {(char *)bytes.ptr, (int)bytes.len};
 

@@ -93,6 +93,11 @@ struct srtpp_look {
 	uint32_t secured_lines; /* bit i: m= line i, of any description */
 };
 
+#define SRTPP_WARNING_OCTETS 256
+/* A Warning header (RFC 3261 20.43) that names it, without a line end */
+struct tg_span srtpp_warning(
+		const struct srtpp_look *look, char out[SRTPP_WARNING_OCTETS]);
+
 /* What came from them. TG_REASON_NONE also when there is no description */
 void srtpp_look_in(const struct tg_media_message *m,
 		const struct srtpp_party *from, struct srtpp_look *out);

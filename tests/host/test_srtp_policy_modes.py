@@ -10,6 +10,7 @@ import subprocess
 import unittest
 
 import lab
+import proc
 import sip
 from sdp_ends import GOOD, SOON_SEC, Call, ScriptLab, answer_with, lines, offer, reply
 import sdp_ends
@@ -271,6 +272,147 @@ class DtlsClients(Mode):
         with self.gateway(answer_with()):
             self.assertEqual(Call(self.client, offer()).answer.status, 488)
         self.refused_because("media-keying")
+
+
+class TwoTrunks(Mode):
+    """mediation1 calls gateway1: both legs are the plugin's"""
+
+    def setUp(self):
+        super().setUp()
+        self.peer = self.LAB.connect(lab.MEDIATION1, "mediation1")
+        self.addCleanup(self.peer.close)
+
+    def test_both_legs_are_secured(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.peer, sip.sdp(lab.MEDIATION1, 20900))
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(far.wait("INVITE"))
+            self.assert_secured(call.answer)
+            self.assertEqual(len(self.LAB.secured_streams()), 2)
+            call.ack().bye()
+        self.assert_no_media()
+
+    def test_a_clear_answer_is_refused(self):
+        with self.gateway(answer_with(secured=False)) as far:
+            call = Call(self.peer, sip.sdp(lab.MEDIATION1, 20900))
+            self.assertEqual(call.answer.status, 488)
+            far.wait("BYE")
+        self.assert_no_media()
+
+
+class TwoTrunksThatDiffer(TwoTrunks):
+    """One token holds one profile: such legs cannot be joined yet"""
+
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "peer mediation1", media="trunk-dtls")
+
+    def test_both_legs_are_secured(self):
+        with self.gateway(answer_with()) as far:
+            print_ = ":".join(["AB"] * 32).encode()
+            body = (sip.sdp(lab.MEDIATION1, 20900, secured=False)
+                    .replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVP")
+                    + b"a=setup:actpass\r\na=fingerprint:sha-256 " + print_ + b"\r\n")
+            call = Call(self.peer, body)
+            self.assertGreaterEqual(call.answer.status, 400)
+            self.assertLess(call.took, SOON_SEC)
+            self.assertEqual(far.requests("INVITE"), [])
+        self.refused_because("media-unproven")
+
+    test_a_clear_answer_is_refused = None
+
+
+class MicrosoftTrunk(Mode):
+    """Optional SRTP as MS-SDPEXT has it: an accepting answer is RTP/SAVP"""
+
+    @staticmethod
+    def policy_edit(text):
+        return section(text, "media trunk", level="supported", dialect="ms-sdpext")
+
+    def test_a_gateway_that_accepts(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            offered = far.wait("INVITE").body
+            self.assertIn(" RTP/AVP ", lines(offered, "m=audio")[0])
+            self.assertEqual(len(lines(offered, "a=crypto")), 1)
+            self.assert_secured(call.answer)
+            self.assertEqual(len(self.LAB.secured_streams()), 1)
+            call.ack().bye()
+
+    def test_a_gateway_that_offers(self):
+        """... and gets RTP/SAVP"""
+        with self.LAB.connect(lab.GATEWAY1, "gateway1") as gateway:
+            registered(self.client)
+            body = sip.sdp(lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP")
+            call = called(gateway, self.client, body, offer())
+            self.assertEqual(call.status, 200)
+            self.assert_secured(call)
+
+
+def registered(client):
+    answer = client.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
+                            headers=("Expires: 60",))
+    assert answer.status == 200, answer
+
+
+def called(caller, callee, body, answer_body):
+    """caller calls alice, who answers; what the caller gets"""
+    caller.send(sip.build("INVITE", "sip:alice@lab.test", caller, body=body,
+                          domain="gw1.lab.test"))
+    request = callee.receive(3)
+    while request is not None and request.method != "INVITE":
+        request = callee.receive(3)
+    assert request is not None, "alice was not called"
+    callee.send(reply(request, body=answer_body, contact="<sip:alice@%s:%d;transport="
+                      "tls>" % callee.local[:2]))
+    answer = caller.final()
+    answer.request = request
+    return answer
+
+
+class CallsToAClient(Mode):
+    def setUp(self):
+        super().setUp()
+        registered(self.client)
+        self.peer = self.LAB.connect(lab.GATEWAY1, "gateway1")
+        self.addCleanup(self.peer.close)
+
+    def test_the_client_gets_its_suites_and_no_proof(self):
+        answer = called(self.peer, self.client,
+                        sip.sdp(lab.GATEWAY1, 40000, suites=("AES_256_CM_HMAC_SHA1_80",
+                                                             GOOD)), offer())
+        self.assertEqual(answer.status, 200)
+        self.assert_secured(answer)
+        self.assert_secured(answer.request)
+        self.assertEqual(len(self.LAB.secured_streams()), 1)
+
+    def test_a_clear_answer_of_the_client_is_refused(self):
+        answer = called(self.peer, self.client, sip.sdp(lab.GATEWAY1, 40000),
+                        offer(secured=False))
+        self.assertEqual(answer.status, 488)
+        self.assertEqual(self.client.receive(2).method, "ACK")
+        self.assertEqual(self.client.receive(2).method, "BYE")
+        self.assert_no_media()
+
+    def test_a_clear_offer_of_the_gateway_is_refused(self):
+        answer = self.peer.request("INVITE", "sip:alice@lab.test", domain="gw1.lab.test",
+                                   body=sip.sdp(lab.GATEWAY1, 40000, secured=False))
+        self.assertEqual(answer.status, 488)
+        self.assertIn("media-clear", answer.get("warning"))
+
+
+class Kept(Mode):
+    """Nothing is left behind by what is refused"""
+
+    def test_transactions_end(self):
+        with self.gateway(answer_with(secured=False)):
+            for _ in range(20):
+                self.assertEqual(Call(self.client, offer()).answer.status, 488)
+
+        def current():
+            return int(re.search(r"current: (\d+)", self.LAB.rpc("tm.stats")).group(1))
+        proc.wait_until(lambda: current() == 0, "tm holds no transaction", 40, 0.5)
 
 
 # ---- start -------------------------------------------------------------------------

@@ -25,7 +25,7 @@ static bool refuse(struct look *l, enum tg_reason reason, uint32_t line,
 	return false;
 }
 
-static bool has_kx(const struct tg_pol_media *media, enum tg_kx kx)
+bool tg_media_has_kx(const struct tg_pol_media *media, enum tg_kx kx)
 {
 	for(size_t i = 0; i < TG_KX_MAX; i++) {
 		if(media->key_exchange[i] == kx)
@@ -34,7 +34,7 @@ static bool has_kx(const struct tg_pol_media *media, enum tg_kx kx)
 	return false;
 }
 
-static bool has_suite(const struct tg_pol_media *media, enum tg_suite suite)
+bool tg_media_has_suite(const struct tg_pol_media *media, enum tg_suite suite)
 {
 	for(size_t i = 0; suite != TG_SUITE_NONE && i < TG_SUITES_MAX; i++) {
 		if(media->suite[i] == suite)
@@ -59,7 +59,7 @@ static bool weakens(struct tg_span session_params)
 static bool acceptable(
 		const struct tg_pol_media *media, const struct tg_sdp_crypto *c)
 {
-	return c->valid && has_suite(media, tg_suite_by_name(c->suite))
+	return c->valid && tg_media_has_suite(media, tg_suite_by_name(c->suite))
 		   && !weakens(c->session_params);
 }
 
@@ -97,8 +97,8 @@ static bool judge_keys(struct look *l, const struct tg_sdp_media *m)
 	const struct tg_pol_media *media = l->ask->media;
 	bool sdes = m->n_crypto && m->kind != TG_SDP_PROTO_DTLS;
 	bool dtls = m->security.n_fingerprints > 0;
-	bool sdes_wanted = has_kx(media, TG_KX_SDES);
-	bool dtls_wanted = has_kx(media, TG_KX_DTLS);
+	bool sdes_wanted = tg_media_has_kx(media, TG_KX_SDES);
+	bool dtls_wanted = tg_media_has_kx(media, TG_KX_DTLS);
 
 	if(!l->ask->keys_allowed)
 		return refuse(l, TG_REASON_MEDIA_KEYS_EXPOSED, m->first_line, m);

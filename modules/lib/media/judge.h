@@ -50,6 +50,10 @@ bool tg_media_strip_offer(const struct tg_sdp *sdp,
 /* RTP that is not rejected; a bundle-only line has port 0 and lives */
 bool tg_media_is_live(const struct tg_sdp_media *m);
 
+/* Does the profile name it? NONE: false */
+bool tg_media_has_kx(const struct tg_pol_media *media, enum tg_kx kx);
+bool tg_media_has_suite(const struct tg_pol_media *media, enum tg_suite suite);
+
 /* ---- the plugin's proof -------------------------------------------------- */
 
 struct tg_media_proof_ask {

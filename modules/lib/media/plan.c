@@ -15,36 +15,12 @@
  * plugin's. An offer from a native leg with level supported adds
  * OSRTP-accept.
  */
+#include "media/judge.h"
 #include "media/plan.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include "base/text.h"
 
 #define FLAGS_OCTETS_MAX 2048
-
-struct writer {
-	char text[FLAGS_OCTETS_MAX];
-	size_t len;
-	bool full;
-};
-
-static void say(struct writer *w, const char *fmt, ...)
-		__attribute__((format(printf, 2, 3)));
-
-static void say(struct writer *w, const char *fmt, ...)
-{
-	size_t room = sizeof(w->text) - w->len;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(w->text + w->len, room, fmt, ap);
-	va_end(ap);
-	if(n < 0 || (size_t)n >= room)
-		w->full = true;
-	else
-		w->len += (size_t)n;
-}
 
 /* ---- native legs --------------------------------------------------------- */
 
@@ -64,47 +40,30 @@ static const char *const daemon_suites[] = {
 		"NULL_HMAC_SHA1_32",
 };
 
-static bool has_kx(const struct tg_pol_media *m, enum tg_kx kx)
+static void say_keying(struct tg_text *w, const struct tg_pol_media *m)
 {
-	for(size_t i = 0; i < TG_KX_MAX; i++) {
-		if(m->key_exchange[i] == kx)
-			return true;
-	}
-	return false;
-}
-
-static bool has_suite(const struct tg_pol_media *m, const char *name)
-{
-	for(size_t i = 0; i < TG_SUITES_MAX && m->suite[i]; i++) {
-		if(strcmp(tg_suite_name(m->suite[i]), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void say_keying(struct writer *w, const struct tg_pol_media *m)
-{
-	if(!has_kx(m, TG_KX_DTLS))
-		say(w, " DTLS=off");
-	if(!has_kx(m, TG_KX_SDES)) {
-		say(w, " SDES-off");
+	if(!tg_media_has_kx(m, TG_KX_DTLS))
+		tg_text_say(w, " DTLS=off");
+	if(!tg_media_has_kx(m, TG_KX_SDES)) {
+		tg_text_say(w, " SDES-off");
 		return;
 	}
 	for(size_t i = 0; i < sizeof(daemon_suites) / sizeof(*daemon_suites); i++) {
-		if(!has_suite(m, daemon_suites[i]))
-			say(w, " SDES-no-%s", daemon_suites[i]);
+		if(!tg_media_has_suite(
+				   m, tg_suite_by_name(tg_span_cstr(daemon_suites[i]))))
+			tg_text_say(w, " SDES-no-%s", daemon_suites[i]);
 	}
 }
 
 static void say_offer_transport(
-		struct writer *w, const struct tg_pol_media *m, const char *f)
+		struct tg_text *w, const struct tg_pol_media *m, const char *f)
 {
 	if(m->level == TG_LEVEL_SUPPORTED)
-		say(w, " RTP/AVP%s OSRTP-offer", f);
+		tg_text_say(w, " RTP/AVP%s OSRTP-offer", f);
 	else if(m->key_exchange[0] == TG_KX_DTLS)
-		say(w, " UDP/TLS/RTP/SAVP%s", f);
+		tg_text_say(w, " UDP/TLS/RTP/SAVP%s", f);
 	else
-		say(w, " RTP/SAVP%s", f);
+		tg_text_say(w, " RTP/SAVP%s", f);
 }
 
 /* ---- legs of the plugin --------------------------------------------------- */
@@ -162,7 +121,7 @@ static bool agree(const struct tg_ng_profile *a, const struct tg_ng_profile *b)
 		   && (!a->dtls_verify_ca || tg_span_eq(a->identity, b->identity));
 }
 
-static enum tg_reason say_token(struct writer *w,
+static enum tg_reason say_token(struct tg_text *w,
 		const struct tg_media_plan *in, enum tg_ng_leg legs,
 		struct tg_arena *arena)
 {
@@ -182,7 +141,7 @@ static enum tg_reason say_token(struct writer *w,
 	}
 	switch(tg_ng_profile_encode(&p, in->call_id, in->secret, arena, &token)) {
 		case TG_NG_OK:
-			say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
+			tg_text_say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
 			return TG_REASON_NONE;
 		case TG_NG_NO_MEMORY:
 			return TG_REASON_INTERNAL;
@@ -193,23 +152,23 @@ static enum tg_reason say_token(struct writer *w,
 
 /* ---- both ------------------------------------------------------------------ */
 
-static void say_offer(struct writer *w, const struct tg_media_plan *in)
+static void say_offer(struct tg_text *w, const struct tg_media_plan *in)
 {
 	const struct tg_pol_media *m = in->to.media;
 	const struct tg_pol_media *from = in->from.media;
 	const char *f = in->feedback ? "F" : "";
 
 	if(m->level == TG_LEVEL_NONE || is_plugin(m)) {
-		say(w, " RTP/AVP%s", f);
+		tg_text_say(w, " RTP/AVP%s", f);
 	} else {
 		say_offer_transport(w, m, f);
 		say_keying(w, m);
 	}
 	if(from->level == TG_LEVEL_SUPPORTED && !is_plugin(from))
-		say(w, " OSRTP-accept");
+		tg_text_say(w, " OSRTP-accept");
 }
 
-static void say_answer(struct writer *w, const struct tg_media_plan *in)
+static void say_answer(struct tg_text *w, const struct tg_media_plan *in)
 {
 	const struct tg_pol_media *m = in->from.media;
 
@@ -221,9 +180,11 @@ enum tg_reason tg_media_plan(const struct tg_media_plan *in,
 		struct tg_arena *arena, struct tg_span *flags, enum tg_ng_leg *legs)
 {
 	enum tg_reason reason = TG_REASON_NONE;
-	struct writer w = {.len = 0};
+	char buffer[FLAGS_OCTETS_MAX];
+	struct tg_text w;
 	struct tg_span text;
 
+	tg_text_init(&w, buffer, sizeof(buffer));
 	*flags = tg_span_of(NULL, 0);
 	*legs = TG_NG_LEG_NONE;
 	if(!in->from.media || !in->to.media)
@@ -239,7 +200,7 @@ enum tg_reason tg_media_plan(const struct tg_media_plan *in,
 		say_answer(&w, in);
 	if(w.full)
 		return TG_REASON_INTERNAL;
-	text = tg_span_trim(tg_span_of(w.text, w.len));
+	text = tg_span_trim(tg_text_span(&w));
 	*flags = tg_arena_dup(arena, text);
 	return flags->ptr ? TG_REASON_NONE : TG_REASON_INTERNAL;
 }

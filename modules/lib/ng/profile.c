@@ -9,8 +9,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdarg.h>
 #include <stdio.h>
+
+#include "base/text.h"
 
 #define MAC_OCTETS 32
 #define SECRET_OCTETS_MIN 16
@@ -75,30 +76,6 @@ static enum tg_ng_rc check_mac(const char *purpose, struct tg_span token,
 
 /* ---- writing ------------------------------------------------------------- */
 
-struct writer {
-	char text[TG_NG_TOKEN_OCTETS_MAX + 1];
-	size_t len;
-	bool full;
-};
-
-static void say(struct writer *w, const char *fmt, ...)
-		__attribute__((format(printf, 2, 3)));
-
-static void say(struct writer *w, const char *fmt, ...)
-{
-	size_t room = sizeof(w->text) - w->len;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(w->text + w->len, room, fmt, ap);
-	va_end(ap);
-	if(n < 0 || (size_t)n >= room)
-		w->full = true;
-	else
-		w->len += (size_t)n;
-}
-
 static const char *leg_name(enum tg_ng_leg leg)
 {
 	static const char *const names[] = {"none", "to", "from", "both"};
@@ -119,15 +96,17 @@ static bool plain_value(struct tg_span s)
 	return s.len <= VALUE_OCTETS_MAX;
 }
 
-static void say_lists(struct writer *w, const struct tg_ng_profile *p)
+static void say_lists(struct tg_text *w, const struct tg_ng_profile *p)
 {
 	for(size_t i = 0; i < TG_KX_MAX && p->key_exchange[i]; i++)
-		say(w, "%s%s", i ? "," : "/kx:", tg_kx_name(p->key_exchange[i]));
+		tg_text_say(
+				w, "%s%s", i ? "," : "/kx:", tg_kx_name(p->key_exchange[i]));
 	for(size_t i = 0; i < TG_SUITES_MAX && p->suite[i]; i++)
-		say(w, "%s%s", i ? "," : "/suites:", tg_suite_name(p->suite[i]));
+		tg_text_say(
+				w, "%s%s", i ? "," : "/suites:", tg_suite_name(p->suite[i]));
 }
 
-static enum tg_ng_rc finish(struct writer *w, const char *purpose,
+static enum tg_ng_rc finish(struct tg_text *w, const char *purpose,
 		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
 		struct tg_span *out)
 {
@@ -135,12 +114,12 @@ static enum tg_ng_rc finish(struct writer *w, const char *purpose,
 
 	if(w->full)
 		return TG_NG_MALFORMED;
-	if(!mac_hex(purpose, call_id, tg_span_of(w->text, w->len), secret, mac))
+	if(!mac_hex(purpose, call_id, tg_text_span(w), secret, mac))
 		return TG_NG_UNAUTHENTIC;
-	say(w, "/mac:%.*s", TG_NG_MAC_HEX_OCTETS, mac);
+	tg_text_say(w, "/mac:%.*s", TG_NG_MAC_HEX_OCTETS, mac);
 	if(w->full)
 		return TG_NG_MALFORMED;
-	*out = tg_arena_dup(arena, tg_span_of(w->text, w->len));
+	*out = tg_arena_dup(arena, tg_text_span(w));
 	return out->ptr ? TG_NG_OK : TG_NG_NO_MEMORY;
 }
 
@@ -158,26 +137,29 @@ enum tg_ng_rc tg_ng_profile_encode(const struct tg_ng_profile *p,
 		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
 		struct tg_span *out)
 {
-	struct writer w = {.len = 0};
+	char buffer[TG_NG_TOKEN_OCTETS_MAX + 1];
+	struct tg_text w;
 
 	*out = tg_span_of(NULL, 0);
+	tg_text_init(&w, buffer, sizeof(buffer));
 	if(!makes_sense(p) || !plain_value(p->peer) || !plain_value(p->identity))
 		return TG_NG_MALFORMED;
-	say(&w, "v1/leg:%s/level:%s", leg_name(p->leg), tg_level_name(p->level));
+	tg_text_say(&w, "v1/leg:%s/level:%s", leg_name(p->leg),
+			tg_level_name(p->level));
 	say_lists(&w, p);
-	say(&w, "/dialect:%s", tg_dialect_name(p->dialect));
+	tg_text_say(&w, "/dialect:%s", tg_dialect_name(p->dialect));
 	if(p->mki_octets)
-		say(&w, "/mki:%u", p->mki_octets);
+		tg_text_say(&w, "/mki:%u", p->mki_octets);
 	if(p->lifetime_log2)
-		say(&w, "/lifetime:%u", p->lifetime_log2);
-	say(&w, "/window:%u", p->replay_window);
+		tg_text_say(&w, "/lifetime:%u", p->lifetime_log2);
+	tg_text_say(&w, "/window:%u", p->replay_window);
 	if(p->dtls_verify_ca)
-		say(&w, "/verify:ca");
+		tg_text_say(&w, "/verify:ca");
 	if(p->peer.len)
-		say(&w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
+		tg_text_say(&w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
 	if(p->identity.len)
-		say(&w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
-	say(&w, "/exp:%llu", (unsigned long long)p->expires);
+		tg_text_say(&w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
+	tg_text_say(&w, "/exp:%llu", (unsigned long long)p->expires);
 	return finish(&w, "tg-ng-v1", call_id, secret, arena, out);
 }
 
@@ -393,12 +375,15 @@ enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
 		uint64_t expires, struct tg_span secret, struct tg_arena *arena,
 		struct tg_span *out)
 {
-	struct writer w = {.len = 0};
+	char buffer[TG_NG_TOKEN_OCTETS_MAX + 1];
+	struct tg_text w;
 
 	*out = tg_span_of(NULL, 0);
+	tg_text_init(&w, buffer, sizeof(buffer));
 	if(leg <= TG_NG_LEG_NONE || leg > TG_NG_LEG_BOTH)
 		return TG_NG_MALFORMED;
-	say(&w, "v1/leg:%s/exp:%llu", leg_name(leg), (unsigned long long)expires);
+	tg_text_say(&w, "v1/leg:%s/exp:%llu", leg_name(leg),
+			(unsigned long long)expires);
 	return finish(&w, "tg-proof-v1", call_id, secret, arena, out);
 }
 

@@ -93,8 +93,10 @@ static void keeps_its_limits(void **state)
 
 	memset(text, 0, sizeof(text));
 	text[0] = 'l';
-	for(size_t i = 0; i < TG_BEN_ITEMS_MAX; i++)
-		memcpy(text + 1 + 2 * i, "0:", 2);
+	for(size_t i = 0; i < TG_BEN_ITEMS_MAX; i++) {
+		text[1 + 2 * i] = '0';
+		text[2 + 2 * i] = ':';
+	}
 	text[1 + 2 * TG_BEN_ITEMS_MAX] = 'e';
 	assert_int_equal(decode(text, &b), TG_BEN_TOO_LARGE);
 
