@@ -25,6 +25,7 @@
 #include "tls_policy/tlsp.h"
 
 #define TLS12 0x0303
+#define GROUPS_OCTETS 1024
 
 /* Facts of the connection whose handshake this is; false: not one of ours */
 static bool my_facts(struct tlsp_facts *f)
@@ -72,14 +73,38 @@ static bool deny(const struct tlsp_snap *snap, struct tlsp_facts *f,
 
 /* ---- the profile ------------------------------------------------------------ */
 
-static bool set_lists(SSL *ssl, const struct tg_pol_tls *tls)
+/* OpenSSL refuses a list that names a group twice, as a union may */
+static bool set_groups(SSL *ssl, struct tg_span groups)
+{
+	char list[GROUPS_OCTETS];
+	size_t n = 0;
+
+	while(groups.len) {
+		struct tg_span one = tg_span_cut(&groups, ':');
+		struct tg_span seen = tg_span_of(list, n);
+		bool known = false;
+
+		while(seen.len && !known)
+			known = tg_span_ieq(tg_span_cut(&seen, ':'), one);
+		if(known || !one.len)
+			continue;
+		if(one.len + 2 > sizeof(list) - n)
+			return false;
+		if(n)
+			list[n++] = ':';
+		memcpy(list + n, one.ptr, one.len);
+		n += one.len;
+	}
+	list[n] = 0;
+	return n == 0 || SSL_set1_groups_list(ssl, list) == 1;
+}
+
+static bool set_ciphers(SSL *ssl, const struct tg_pol_tls *tls)
 {
 	if(tls->ciphers.len && SSL_set_cipher_list(ssl, tls->ciphers.ptr) != 1)
 		return false;
-	if(tls->ciphersuites.len
-			&& SSL_set_ciphersuites(ssl, tls->ciphersuites.ptr) != 1)
-		return false;
-	return !tls->groups.len || SSL_set1_groups_list(ssl, tls->groups.ptr) == 1;
+	return !tls->ciphersuites.len
+		   || SSL_set_ciphersuites(ssl, tls->ciphersuites.ptr) == 1;
 }
 
 /* What tls.cfg says about versions and ciphers gives way to the policy */
@@ -97,7 +122,7 @@ static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
 		SSL_set_security_level(ssl, 0);
 	ok = SSL_set_min_proto_version(ssl, tls->min_version) == 1
 		 && SSL_set_max_proto_version(ssl, tls->max_version) == 1
-		 && set_lists(ssl, tls);
+		 && set_ciphers(ssl, tls) && set_groups(ssl, tls->groups);
 	ERR_pop_to_mark();
 	return ok;
 }
@@ -147,6 +172,7 @@ static bool admit(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 		report(snap, f, &a.verdict, NULL);
 		return false;
 	}
+	f->joined = a.tls == &a.joined;
 	f->ask = a.request_certificate;
 	f->require = a.require_certificate;
 	f->joined = a.tls == &a.joined;
@@ -301,6 +327,28 @@ static enum tg_reason outside_profile(
 	return TG_REASON_TLS_CIPHER;
 }
 
+/*
+ * The handshake offered what any candidate takes; the one that was proven may
+ * take less. The cipher is chosen: changing the list only asks what is in it.
+ */
+static bool own_cipher(
+		const struct tlsp_snap *snap, SSL *ssl, const struct tlsp_facts *f)
+{
+	const struct tg_pol_peer *peer = tlsp_facts_peer(snap, f);
+	const struct tg_pol_clients *clients = tlsp_facts_clients(snap, f);
+	const struct tg_pol_tls *tls = peer      ? peer->tls
+								   : clients ? clients->tls
+											 : NULL;
+	const SSL_CIPHER *used = SSL_get_pending_cipher(ssl);
+
+	if(!f->joined || f->audited || !tls)
+		return true;
+	if(!used)
+		used = SSL_get_current_cipher(ssl);
+	return used && set_ciphers(ssl, tls)
+		   && sk_SSL_CIPHER_find(SSL_get_ciphers(ssl), used) >= 0;
+}
+
 static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
 		X509 *leaf, STACK_OF(X509) *chain)
 {
@@ -312,6 +360,9 @@ static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
 	outside = f->allowed ? outside_profile(snap, ssl, f) : TG_REASON_NONE;
 	if(outside != TG_REASON_NONE
 			&& !deny(snap, f, outside, SSL_get_version(ssl)))
+		return false;
+	if(f->allowed && !own_cipher(snap, ssl, f)
+			&& !deny(snap, f, TG_REASON_TLS_CIPHER, NULL))
 		return false;
 	if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
 		return deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");

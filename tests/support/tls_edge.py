@@ -102,10 +102,13 @@ class Pki:
         return os.path.join(self.path, name, "ca.pem")
 
 
-def context(keys, leaf=None, lowest=ssl.TLSVersion.TLSv1_2, highest=None):
+def context(keys, leaf=None, lowest=ssl.TLSVersion.TLSv1_2, highest=None,
+            ciphers=None):
     made = sip.tls_context(keys.ca(), *(keys.leaf(leaf) if leaf else ()), lowest=lowest)
     if highest:
         made.maximum_version = highest
+    if ciphers:
+        made.set_ciphers(ciphers)
     return made
 
 

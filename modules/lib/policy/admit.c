@@ -13,6 +13,35 @@
 
 /* ---- what to offer ----------------------------------------------------- */
 
+static bool has_item(struct tg_span list, struct tg_span item)
+{
+	while(list.len) {
+		if(tg_span_eq(tg_span_cut(&list, ':'), item))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Adds the items of more that list lacks: OpenSSL refuses a group that stands
+ * twice. What does not fit is not offered: refused rather than too much.
+ */
+static void join_items(
+		char *at, size_t room, struct tg_span more, struct tg_span *list)
+{
+	while(more.len) {
+		struct tg_span item = tg_span_cut(&more, ':');
+
+		if(!item.len || item.len + 2 > room - list->len
+				|| has_item(*list, item))
+			continue;
+		if(list->len)
+			at[list->len++] = ':';
+		memcpy(at + list->len, item.ptr, item.len);
+		list->len += item.len;
+	}
+}
+
 /* One list of the union: those of all profiles in the mask, ':' between */
 static struct tg_span join_lists(const struct tg_pol *p, uint64_t mask,
 		size_t offset, struct tg_pol_admission *out, size_t *used)
@@ -27,13 +56,7 @@ static struct tg_span join_lists(const struct tg_pol *p, uint64_t mask,
 		if(!(mask >> i & 1))
 			continue;
 		memcpy(&more, (const char *)&p->tls[i] + offset, sizeof(more));
-		/* what does not fit is not offered: refused rather than too much */
-		if(!more.len || more.len + 2 > room - list.len)
-			continue;
-		if(list.len)
-			at[list.len++] = ':';
-		memcpy(at + list.len, more.ptr, more.len);
-		list.len += more.len;
+		join_items(at, room, more, &list);
 	}
 	if(room == 0)
 		return tg_span_of("", 0);

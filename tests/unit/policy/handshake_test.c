@@ -290,6 +290,9 @@ static void the_offer_is_the_union_of_the_candidates_profiles(void **state)
 	assert_string_equal(a.tls->ciphers.ptr, "AAA:CCC");
 	assert_int_equal(a.tls->ciphers.len, 7);
 	assert_non_null(strstr(a.tls->ciphersuites.ptr, "BBB:TLS_AES"));
+	/* a group that both name stands once, or OpenSSL would refuse the list */
+	assert_non_null(strstr(a.tls->groups.ptr, "P-256"));
+	assert_null(strstr(strstr(a.tls->groups.ptr, "P-256") + 1, "P-256"));
 	c = conn_in(TG_POL_TR_TLS, "192.0.2.2");
 	admitted(p, &c, &a);
 	assert_string_equal(a.tls->name.ptr, "weak");
