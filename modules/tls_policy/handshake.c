@@ -172,7 +172,6 @@ static bool admit(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 		report(snap, f, &a.verdict, NULL);
 		return false;
 	}
-	f->joined = a.tls == &a.joined;
 	f->ask = a.request_certificate;
 	f->require = a.require_certificate;
 	f->joined = a.tls == &a.joined;
@@ -314,7 +313,9 @@ static enum tg_reason outside_profile(
 
 	if(!f->joined)
 		return TG_REASON_NONE;
-	if(!tls || !taken || !set_lists(ssl, tls))
+	if(!taken)
+		taken = SSL_get_current_cipher(ssl);
+	if(!tls || !taken || !set_ciphers(ssl, tls))
 		return TG_REASON_INTERNAL;
 	if(f->tls_version < tls->min_version || f->tls_version > tls->max_version)
 		return TG_REASON_TLS_VERSION;
@@ -325,28 +326,6 @@ static enum tg_reason outside_profile(
 			return TG_REASON_NONE;
 	}
 	return TG_REASON_TLS_CIPHER;
-}
-
-/*
- * The handshake offered what any candidate takes; the one that was proven may
- * take less. The cipher is chosen: changing the list only asks what is in it.
- */
-static bool own_cipher(
-		const struct tlsp_snap *snap, SSL *ssl, const struct tlsp_facts *f)
-{
-	const struct tg_pol_peer *peer = tlsp_facts_peer(snap, f);
-	const struct tg_pol_clients *clients = tlsp_facts_clients(snap, f);
-	const struct tg_pol_tls *tls = peer      ? peer->tls
-								   : clients ? clients->tls
-											 : NULL;
-	const SSL_CIPHER *used = SSL_get_pending_cipher(ssl);
-
-	if(!f->joined || f->audited || !tls)
-		return true;
-	if(!used)
-		used = SSL_get_current_cipher(ssl);
-	return used && set_ciphers(ssl, tls)
-		   && sk_SSL_CIPHER_find(SSL_get_ciphers(ssl), used) >= 0;
 }
 
 static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
@@ -360,9 +339,6 @@ static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
 	outside = f->allowed ? outside_profile(snap, ssl, f) : TG_REASON_NONE;
 	if(outside != TG_REASON_NONE
 			&& !deny(snap, f, outside, SSL_get_version(ssl)))
-		return false;
-	if(f->allowed && !own_cipher(snap, ssl, f)
-			&& !deny(snap, f, TG_REASON_TLS_CIPHER, NULL))
 		return false;
 	if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
 		return deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
