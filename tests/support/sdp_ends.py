@@ -31,9 +31,10 @@ class ScriptLab(lab.Lab):
         super().__init__(root, peers=("mediation1",), **more)
 
     def rpc(self, *words, **more):
-        # kamcmd's answer is a datagram, and now and then it is lost
+        # kamcmd names its socket in /tmp by its pid: in another process
+        # namespace one may have the same name, and gets the answer
         for _ in range(4):
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired, UnicodeDecodeError):
                 return super().rpc(*words, **{"timeout": 3, **more})
         return super().rpc(*words, **more)
 
