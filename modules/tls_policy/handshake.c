@@ -436,6 +436,12 @@ static enum tg_reason reason_of_alert(
 			return TG_REASON_TLS_VERSION;
 		case SSL_AD_DECRYPT_ERROR:
 			return TG_REASON_CERT_SIGNATURE;
+		case SSL_AD_ILLEGAL_PARAMETER:
+			/* the certificates were larger than SSL_set_max_cert_list said */
+			return ERR_GET_REASON(ERR_peek_last_error())
+								   == SSL_R_EXCESSIVE_MESSAGE_SIZE
+						   ? TG_REASON_CERT_CHAIN_LIMIT
+						   : TG_REASON_CERT_MALFORMED;
 		case SSL_AD_HANDSHAKE_FAILURE:
 			/* TLS 1.2 has no better word for a missing certificate */
 			return f->require && SSL_version(ssl) <= TLS12
