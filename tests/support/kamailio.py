@@ -15,8 +15,8 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 
+import kamcmd
 import proc
 
 SOURCE = os.environ.get("TG_SOURCE") or os.path.abspath(
@@ -108,13 +108,10 @@ class Kamailio:
 
     def rpc(self, *words, timeout=15):
         """kamcmd's output; KamailioError with its text when it fails."""
-        done = subprocess.run(["kamcmd", "-s", f"unix:{self.socket}", *words],
-                              capture_output=True, text=True, timeout=timeout,
-                              check=False)
-        text = done.stdout + done.stderr
-        if done.returncode != 0 or text.startswith("error:"):
-            raise KamailioError(f"kamcmd {' '.join(words)}: {text.strip()}")
-        return text
+        try:
+            return kamcmd.ask(self.socket, *words, timeout=timeout)
+        except kamcmd.KamcmdError as e:
+            raise KamailioError(str(e)) from e
 
     def statistics(self, group="core"):
         """{name: value} of one group of counters."""

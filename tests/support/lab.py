@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 
+import kamcmd
 import lab_phone
 import pki
 import proc
@@ -338,13 +339,10 @@ class Lab:
 
     def rpc(self, *words, name="kamailio", timeout=15):
         """kamcmd's output. Raises LabError when the command fails."""
-        done = subprocess.run(
-            ["kamcmd", "-s", f"unix:{self.control_socket(name)}", *words],
-            capture_output=True, text=True, timeout=timeout, check=False)
-        text = done.stdout + done.stderr
-        if done.returncode != 0 or text.startswith("error:"):
-            raise LabError(f"kamcmd {' '.join(words)}: {text.strip()}")
-        return text
+        try:
+            return kamcmd.ask(self.control_socket(name), *words, timeout=timeout)
+        except kamcmd.KamcmdError as e:
+            raise LabError(str(e)) from e
 
     def statistics(self, group="core"):
         """{name: value} of one group of Kamailio's counters."""

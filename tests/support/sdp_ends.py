@@ -9,7 +9,6 @@ import re
 import secrets
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import unittest
@@ -29,14 +28,6 @@ class ScriptLab(lab.Lab):
     def __init__(self, root, script_edit=None, **more):
         self.script_edit = script_edit
         super().__init__(root, peers=("mediation1",), **more)
-
-    def rpc(self, *words, **more):
-        # kamcmd names its socket in /tmp by its pid: in another process
-        # namespace one may have the same name, and gets the answer
-        for _ in range(4):
-            with contextlib.suppress(subprocess.TimeoutExpired, UnicodeDecodeError):
-                return super().rpc(*words, **{"timeout": 3, **more})
-        return super().rpc(*words, **more)
 
     def template(self, *path):
         text = super().template(*path)
