@@ -14,7 +14,7 @@
 
 #include "srtp_policy/srtpp.h"
 
-static char secret[SRTPP_SECRET_OCTETS_MAX + 1];
+static char secret[TG_NG_SECRET_OCTETS_MAX + 1];
 static struct tg_span trimmed;
 
 static int read_secret(int fd, const char *path)
@@ -38,8 +38,8 @@ static int read_secret(int fd, const char *path)
 		return -1;
 	}
 	trimmed = tg_span_trim(tg_span_of(secret, (size_t)n));
-	if(trimmed.len < SRTPP_SECRET_OCTETS_MIN) {
-		LM_ERR("%s holds less than %d octets\n", path, SRTPP_SECRET_OCTETS_MIN);
+	if(trimmed.len < TG_NG_SECRET_OCTETS_MIN) {
+		LM_ERR("%s holds less than %d octets\n", path, TG_NG_SECRET_OCTETS_MIN);
 		return -1;
 	}
 	return 0;

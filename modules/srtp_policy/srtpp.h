@@ -35,9 +35,6 @@ extern struct tm_binds srtpp_tm;   /* all NULL without tm */
 
 /* ---- secret.c ------------------------------------------------------------- */
 
-#define SRTPP_SECRET_OCTETS_MIN 32
-#define SRTPP_SECRET_OCTETS_MAX 4096
-
 /* Reads secret_file; errors are logged. 0 or -1 */
 int srtpp_secret_init(void);
 struct tg_span srtpp_secret(void);

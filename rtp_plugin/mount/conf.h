@@ -16,8 +16,6 @@
 #define TG_MNT_CONF_PATH "/etc/trunkguard/rtp_plugin.conf"
 #define TG_MNT_CONF_ENV "TRUNKGUARD_RTP_CONF"
 #define TG_MNT_ALLOW_MAX 64
-#define TG_MNT_SECRET_OCTETS_MIN 16
-#define TG_MNT_SECRET_OCTETS_MAX 4096
 
 /* Refusals at start that the operator may lift, by name */
 enum tg_mnt_allow {

@@ -14,7 +14,6 @@
 #include "base/text.h"
 
 #define MAC_OCTETS 32
-#define SECRET_OCTETS_MIN 16
 #define VALUE_OCTETS_MAX 256
 
 static const struct tg_span version = TG_SPAN_INIT("v1");
@@ -32,7 +31,8 @@ static bool mac_hex(const char *purpose, struct tg_span call_id,
 	unsigned mac_octets = sizeof(mac);
 	int n;
 
-	if(secret.len < SECRET_OCTETS_MIN || secret.len > INT32_MAX
+	if(secret.len < TG_NG_SECRET_OCTETS_MIN
+			|| secret.len > TG_NG_SECRET_OCTETS_MAX
 			|| call_id.len > TG_NG_TOKEN_OCTETS_MAX
 			|| body.len > TG_NG_TOKEN_OCTETS_MAX)
 		return false;

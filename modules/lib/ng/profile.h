@@ -38,6 +38,9 @@
 #define TG_NG_PROOF_ATTRIBUTE "x-trunkguard"
 #define TG_NG_TOKEN_OCTETS_MAX 1024
 #define TG_NG_MAC_HEX_OCTETS 64
+/* the shared secret: at least as long as its hash (RFC 2104 section 3) */
+#define TG_NG_SECRET_OCTETS_MIN 32
+#define TG_NG_SECRET_OCTETS_MAX 4096
 
 enum tg_ng_leg {
 	TG_NG_LEG_NONE = 0,
