@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Secured legs against ffmpeg's SRTP; hundreds of calls that come and go
+under media; a daemon that is killed. See tests/support/rtpcall.py for the
+picture of the calls between two daemons."""
+import base64
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from proc import listens, wait_until
+from rtp import Endpoint, describe, media_of, packet, payload_of
+from rtpcall import PATTERN, Bench, Call, payloads
+
+FAR = "127.0.0.21"
+SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+TWO_SIDES = {"direction": ["in", "out"]}
+
+
+@unittest.skipUnless(shutil.which("ffmpeg"), "no ffmpeg command")
+class Ffmpeg(Bench):
+    """The far end is ffmpeg, which knows nothing but SRTP with a given key"""
+
+    numbers = iter(range(20000, 21000, 10))
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ffmpeg-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        # every 16 octets of it are there once, so their place is known
+        self.sound = b"".join(b"%08x clear! " % i for i in range(1600))
+        with open(self.path("in.ul"), "wb") as f:
+            f.write(self.sound)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run_ffmpeg(self, *arguments):
+        process = subprocess.Popen(
+            ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin",
+             *arguments], stdin=subprocess.DEVNULL)
+
+        def end():
+            process.kill()
+            process.wait()
+        self.addCleanup(end)
+        return process
+
+    def open(self, suite, phone_calls):
+        """-> phone, where it sends to, trunk port, (far port, far key), key
+        of the edge"""
+        port = next(self.numbers)
+        phone = Endpoint("127.0.0.64", port + 20000)
+        self.addCleanup(phone.close)
+        key = base64.b64encode(os.urandom(30)).decode()
+        ng = self.edge.ng()
+        self.addCleanup(ng.close)
+        of_phone = describe(phone.address, [
+            ("audio", phone.port, "RTP/AVP", "0", [])])
+
+        def of_far(tag):
+            return describe(FAR, [("audio", port, "RTP/SAVP", "0", [
+                f"crypto:{tag} {suite} inline:{key}"])])
+
+        def ask(command, leg, sdp, **more):
+            reply = ng.secured(command, self.id() + suite, leg,
+                               {"suites": suite}, from_tag="a", sdp=sdp,
+                               **more)
+            self.assertEqual("ok", reply["result"], reply)
+            return reply["sdp"]
+
+        if phone_calls:
+            to_far = ask("offer", "to", of_phone, **TWO_SIDES)
+            to_phone = ask("answer", "to", of_far(1), to_tag="b")
+        else:
+            to_phone = ask("offer", "from", of_far(7),
+                           direction=["out", "in"])
+            to_far = ask("answer", "from", of_phone, to_tag="b")
+        edge_key = re.search(rf"a=crypto:\d+ {suite} inline:([^|\s]+)",
+                             to_far)[1]
+        return (phone, media_of(to_phone)[0][:2], media_of(to_far)[0],
+                (port, key), edge_key)
+
+    def assert_nothing_clear(self, port, at_least):
+        self.assertEqual("127.0.0.2", port[0])
+        seen = [p[4] for p in self.wire.collect()
+                if port[:2] in (p[0:2], p[2:4])]
+        self.assertGreaterEqual(len(seen), at_least)
+        for data in seen:
+            self.assertNotIn(b" clear! ", data)
+
+    def each(self, body):
+        for suite in SUITES:
+            for phone_calls in (True, False):
+                with self.subTest(suite=suite, phone_calls=phone_calls):
+                    self.forget()
+                    body(suite, *self.open(suite, phone_calls))
+
+    def test_ffmpeg_sends(self):
+        self.each(self.ffmpeg_sends)
+
+    def ffmpeg_sends(self, suite, phone, _, trunk, far, __):
+        url = (f"srtp://{trunk[0]}:{trunk[1]}?rtcpport={trunk[2]}"
+               f"&localrtpport={far[0]}&pkt_size=200")
+        self.run_ffmpeg("-re", "-f", "mulaw", "-ar", "8000", "-i",
+                        self.path("in.ul"), "-c:a", "copy", "-seq", "65500",
+                        "-srtp_out_suite", suite, "-srtp_out_params", far[1],
+                        "-f", "rtp", url)
+        got = b""
+        while len(got) < len(self.sound):
+            data = phone.receive(1, 5)
+            if not data:
+                break
+            got += payload_of(data[0])
+        self.assertEqual(self.sound, got)
+        self.assert_nothing_clear(trunk, 100)
+
+    def test_ffmpeg_receives(self):
+        self.each(self.ffmpeg_receives)
+
+    def ffmpeg_receives(self, suite, phone, to_edge, trunk, far, edge_key):
+        with open(self.path("in.sdp"), "w", encoding="ascii") as f:
+            f.write(describe(FAR, [("audio", far[0], "RTP/SAVP", "0", [
+                f"crypto:1 {suite} inline:{edge_key}"])]))
+        process = self.run_ffmpeg(
+            "-y", "-analyzeduration", "0", "-probesize", "32",
+            "-protocol_whitelist", "file,udp,rtp,srtp", "-i",
+            self.path("in.sdp"), "-c:a", "copy", "-flush_packets", "1", "-f",
+            "mulaw", self.path("out.ul"))
+        wait_until(lambda: listens("udp", "0.0.0.0", far[0])
+                   or listens("udp", FAR, far[0]), "ffmpeg's port", 10)
+        n = len(self.sound) // 160
+        for i in range(n):
+            phone.send(packet(65500 + i, self.sound[160 * i:160 * i + 160]),
+                       to_edge)
+            phone.receive(1, 0.005)  # pace
+        self.assert_nothing_clear(trunk, n)
+
+        def heard():
+            try:
+                with open(self.path("out.ul"), "rb") as f:
+                    return f.read()
+            except FileNotFoundError:
+                return b""
+        # it may play only from the first packets it has looked at
+        wait_until(lambda: len(heard()) > len(self.sound) * 3 // 4,
+                   "what ffmpeg heard", 10)
+        process.kill()
+        process.wait()
+        self.assertIn(heard(), self.sound)
+
+
+class Pump:
+    """Sends both ways on all calls that are open, until it is stopped"""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.calls = []
+        self.sent = 0
+        self.plain = True  # the phones send too
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        data = payloads(b"pump", 1)[0]
+        while not self.ended.wait(0.005):
+            with self.lock:
+                for call in self.calls:
+                    call.sequence += 1
+                    rtp = packet(call.sequence, data, 0xAAAA0000)
+                    if self.plain:
+                        call.phones[0].send(rtp, call.plain_port()[:2])
+                    rtp = packet(call.sequence, data, 0xBBBB0000)
+                    call.telephones[0].send(rtp, call.far_plain_port()[:2])
+                    self.sent += 2
+
+    def add(self, call):
+        with self.lock:
+            self.calls.append(call)
+
+    def remove(self, call):
+        with self.lock:
+            self.calls.remove(call)
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+
+class Burst(Bench):
+    ROUNDS, CALLS, OPEN = 4, 100, 12
+    GROWTH_OCTETS = 3 << 20  # replies are remembered for a minute
+
+    def files(self):
+        return len(os.listdir(f"/proc/{self.edge.process.pid}/fd"))
+
+    def resident(self):
+        with open(f"/proc/{self.edge.process.pid}/statm",
+                  encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def one_round(self, number, pump):
+        calls, trunks = [], set()
+        for i in range(self.CALLS):
+            call = Call(self.edge, self.far, f"burst-{number}-{i}",
+                        caller="phone" if i % 2 else "telephone",
+                        edge_keys=TWO_SIDES if i % 2
+                        else {"direction": ["out", "in"]}).open()
+            trunks.add(tuple(sorted(call.trunk())))
+            calls.append(call)
+            pump.add(call)
+            if len(calls) > self.OPEN:
+                self.end(calls.pop(0), pump)
+        for call in calls:
+            self.end(call, pump)
+        return trunks
+
+    def end(self, call, pump):
+        """The edge forgets it while both ends still send; so the far one"""
+        for ng in (call.edge_ng, call.far_ng):
+            reply = ng.ask("delete", call.call_id, from_tag="a",
+                           delete_delay=0)
+            self.assertEqual("ok", reply["result"], reply)
+        pump.remove(call)
+        call.close()
+
+    def assert_trunks_secured(self, trunks):
+        seen = [p for p in self.wire.collect()
+                if tuple(sorted((p[0:2], p[2:4]))) in trunks]
+        self.assertGreater(len(seen), self.CALLS)
+        for p in seen:
+            self.assertNotIn(PATTERN[:16], p[4])
+            self.assertEqual(12 + 160 + 10, len(p[4]))
+        self.wire.seen.clear()
+
+    def test_hundreds_of_calls_come_and_go(self):
+        Call.numbers = iter(range(1, 1000))
+        pump = Pump()
+        files, octets = [self.files()], []
+        try:
+            for number in range(self.ROUNDS):
+                self.assert_trunks_secured(self.one_round(number, pump))
+                wait_until(lambda: self.files() <= files[0],
+                           "sockets of ended calls to close", 10)
+                files.append(self.files())
+                octets.append(self.resident())
+        finally:
+            pump.stop()
+        self.assertNotIn("call-id=", self.edge.say("status"))
+        self.assertLess(octets[-1] - octets[0], self.GROWTH_OCTETS, octets)
+        self.assertGreater(pump.sent, self.ROUNDS * self.CALLS)
+        call = self.call()
+        self.assert_secured(call)
+
+
+class Killed(Bench):
+    def test_no_clear_packet_after_a_kill(self):
+        call = self.call(edge_keys=TWO_SIDES)
+        self.assert_secured(call)
+        trunk = call.trunk()
+        pump = Pump()
+        try:
+            for i in range(3):
+                self.forget()
+                pump.add(call)
+                self.edge.process.kill()
+                self.edge.process.wait()
+                type(self).edge = self.edge.start()
+                # the plain port may be the next call's now, which takes
+                # packets of anyone there, as in a stock daemon
+                pump.plain = False
+                fresh = Call(self.edge, self.far, f"after-kill-{i}",
+                             edge_keys=TWO_SIDES).open()
+                self.addCleanup(fresh.close)
+                down, at_telephone, up, at_phone = fresh.talk(n=20)
+                pump.remove(call)
+                pump.plain = True
+                self.assertEqual(down, [payload_of(p) for p in at_telephone])
+                self.assertEqual(up, [payload_of(p) for p in at_phone])
+                ends = {*trunk, *fresh.trunk()}
+                seen = [p for p in self.wire.collect()
+                        if ends & {p[0:2], p[2:4]}]
+                self.assertGreaterEqual(len(seen), 40)
+                for p in seen:
+                    self.assertNotIn(PATTERN[:16], p[4])
+        finally:
+            pump.stop()
+        call.telephones[0].drain()
+        call.phones[0].send(packet(60000, PATTERN), call.plain_port()[:2])
+        self.assertEqual([], call.telephones[0].receive(1, 0.3))
+
+
+if __name__ == "__main__":
+    unittest.main()
