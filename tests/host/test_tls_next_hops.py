@@ -26,6 +26,15 @@ HOSTS = os.path.join(tls_edge.folder("edge"), "hosts")
 CLONE_NEWNS = 0x00020000
 
 ROUTE = """
+	if(is_method("REGISTER") && !is_present_hf("X-Next")) {
+		save("location");
+		exit;
+	}
+	if($rU == "alice" && !has_totag()) {
+		if(!lookup("location")) sl_send_reply("404", "Not Found");
+		else if(!t_relay()) sl_reply_error();
+		exit;
+	}
 	if(is_method("OPTIONS") && uri == myself && !is_present_hf("X-Next")) {
 		sl_send_reply("200", "OK");
 		exit;
@@ -48,8 +57,11 @@ ROUTE = """
 	if(!t_relay()) sl_reply_error();
 """
 
-EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, listen=("tls:127.0.0.1:5061",), params="""
+EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, listen=(
+    "tls:127.0.0.1:5061", "udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"), params="""
 use_dns_cache=no
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
 loadmodule "dispatcher.so"
 modparam("dispatcher", "list_file", "@DIR@/dispatcher.list")
 modparam("dispatcher", "ds_ping_interval", 1)
@@ -367,6 +379,46 @@ class Dialogs(Case):
     def test_to_a_phone_over_its_connection_only(self):
         self.assertEqual(self.to_phone(True), 200)
         self.assertGreaterEqual(self.to_phone(False), 400)
+
+
+class Registered(Case):
+    """What a phone wrote into its Contact."""
+
+    def call(self, phone, contact):
+        """Registers it, then the status of a request to who registered."""
+        done = phone.request("REGISTER", "sip:edge.lab.test", domain="edge.lab.test",
+                             to="sip:alice@edge.lab.test", contact=f"<{contact}>",
+                             cseq=next(_ports), call_id="registered")
+        self.assertEqual(done.status, 200)
+        with self.client() as c:
+            c.send(sip.build("MESSAGE", "sip:alice@edge.lab.test", c))
+            if contact.endswith("tls") and f":{phone.local[1]};" in contact:
+                phone.send(tls_edge.answer(phone.receive(3)))
+            return c.final(3).status
+
+    def test_its_own_connection_is_used(self):
+        with tls_edge.connect(KEYS, "127.0.0.66") as phone:
+            host, port = phone.local
+            self.assertEqual(
+                self.call(phone, f"sip:alice@{host}:{port};transport=tls"), 200)
+
+    def test_another_place_or_transport_is_not_tried(self):
+        for kind, words in ((socket.SOCK_DGRAM, "transport=udp"),
+                            (socket.SOCK_STREAM, "transport=tcp"),
+                            (socket.SOCK_STREAM, "transport=tls")):
+            with self.subTest(words), tls_edge.connect(KEYS, "127.0.0.66") as phone, \
+                    socket.socket(socket.AF_INET, kind) as s:
+                s.bind(("127.0.0.66", self.port))
+                s.settimeout(0.3)
+                if kind == socket.SOCK_STREAM:
+                    s.listen()
+                status = self.call(phone, f"sip:alice@127.0.0.66:{self.port};{words}")
+                self.assertGreaterEqual(status, 400)
+                with self.assertRaises(TimeoutError):
+                    if kind == socket.SOCK_STREAM:
+                        s.accept()
+                    else:
+                        s.recv(1)
 
 
 if __name__ == "__main__":
