@@ -63,7 +63,7 @@ static void say(
 	struct tg_key *k = a->owner->key;
 
 	k->reason = reason;
-	snprintf(k->detail, sizeof(k->detail), "%s", text);
+	snprintf(k->detail, TG_KEY_DETAIL_OCTETS, "%s", text);
 }
 
 static void give_up(struct tg_association *a)

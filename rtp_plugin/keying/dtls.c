@@ -30,6 +30,7 @@ struct remote {
 
 struct dtls {
 	struct tg_key key;
+	char detail[TG_KEY_DETAIL_OCTETS];
 	struct tg_handshake_owner owner;
 	struct tg_association part[TG_KEY_COMPONENTS];
 	bool has_rtcp; /* a component of its own */
@@ -282,6 +283,7 @@ struct tg_key *tg_dtls_new(const struct tg_key_profile *profile,
 
 	if(!d)
 		return NULL;
+	d->key.detail = d->detail;
 	d->owner.key = &d->key;
 	for(int c = 0; c < TG_KEY_COMPONENTS; c++)
 		tg_association_init(&d->part[c], &d->owner, (enum tg_key_component)c);

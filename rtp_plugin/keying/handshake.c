@@ -180,7 +180,7 @@ static void set_failure(
 	struct tg_key *k = h->owner->key;
 
 	k->reason = reason;
-	snprintf(k->detail, sizeof(k->detail), "%s", detail);
+	snprintf(k->detail, TG_KEY_DETAIL_OCTETS, "%s", detail);
 }
 
 static bool digest_fits(const struct tg_fingerprint *f, X509 *cert)

@@ -8,6 +8,8 @@
 
 #include "keying/keying.h"
 
+#define TG_KEY_DETAIL_OCTETS 192
+
 /* The first member of each kind's object */
 struct tg_key {
 	const struct tg_key_ops *ops;
@@ -16,7 +18,7 @@ struct tg_key {
 	void *user;
 	uint32_t generation;
 	enum tg_reason reason;
-	char detail[192];
+	char *detail; /* of TG_KEY_DETAIL_OCTETS; NULL: it never has one */
 };
 
 /* Zeroed memory of that size with its first member filled; NULL: no memory */

@@ -202,7 +202,7 @@ enum tg_reason tg_key_reason(const struct tg_key *k)
 
 const char *tg_key_detail(const struct tg_key *k)
 {
-	return k->detail;
+	return k->detail ? k->detail : "";
 }
 
 void tg_key_facts(const struct tg_key *k, struct tg_key_facts *out)

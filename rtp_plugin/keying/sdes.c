@@ -26,8 +26,9 @@ struct sdes {
 	struct tg_srtp_master local[TG_SUITE_COUNT]; /* octets 0: none yet */
 	enum tg_suite offered[TG_SUITES_MAX];        /* by tag - 1 */
 	size_t n_offered;
-	bool has_pending; /* an offer was taken */
-	struct tg_sdes_line pending;
+	bool has_offer;                /* one was taken */
+	uint32_t offer_tag;            /* of the line chosen from it */
+	struct tg_sdes_line *pending;  /* that line, until it is agreed: then rx */
 	bool ready;
 	bool moved; /* the far end has another address since its last key */
 	uint32_t remote_kept;
@@ -71,6 +72,14 @@ static enum tg_key_rc make_local(struct sdes *s, enum tg_suite suite)
 static void forget_local(struct sdes *s)
 {
 	tg_wipe(s->local, sizeof(s->local));
+}
+
+static void drop_pending(struct sdes *s)
+{
+	if(s->pending)
+		tg_wipe(s->pending, sizeof(*s->pending));
+	free(s->pending);
+	s->pending = NULL;
 }
 
 /* ---- what is agreed ----------------------------------------------------- */
@@ -239,9 +248,15 @@ static enum tg_key_rc take_offer(struct tg_key *k, const struct tg_sdp_media *m)
 
 	if(rc == TG_KEY_OK && is_ours(s, &line.keys))
 		rc = TG_KEY_MISMATCH;
+	if(rc == TG_KEY_OK && !s->pending) {
+		s->pending = malloc(sizeof(*s->pending));
+		if(!s->pending)
+			rc = TG_KEY_NO_MEMORY;
+	}
 	if(rc == TG_KEY_OK) {
-		s->pending = line;
-		s->has_pending = true;
+		*s->pending = line;
+		s->offer_tag = line.tag;
+		s->has_offer = true;
 	}
 	tg_wipe(&line, sizeof(line));
 	return rc;
@@ -251,12 +266,12 @@ static enum tg_key_rc answer(
 		struct tg_key *k, bool fresh, struct tg_key_lines *out)
 {
 	struct sdes *s = sdes_of(k);
-	const struct tg_srtp_keys *remote = &s->pending.keys;
+	const struct tg_srtp_keys *remote = s->pending ? &s->pending->keys : &s->rx;
 	struct tg_srtp_master *local;
 	char value[TG_SDES_VALUE_OCTETS];
 	enum tg_key_rc rc;
 
-	if(!s->has_pending)
+	if(!s->has_offer)
 		return TG_KEY_ORDER;
 	if(fresh)
 		forget_local(s);
@@ -268,11 +283,13 @@ static enum tg_key_rc answer(
 	local->lifetime = remote->master[0].lifetime;
 	local->mki_octets = remote->master[0].mki_octets;
 	local->mki = remote->master[0].mki;
-	if(!tg_sdes_line_write(s->pending.tag, remote->suite, local, value)
+	if(!tg_sdes_line_write(s->offer_tag, remote->suite, local, value)
 			|| !tg_key_lines_add(out, "a=crypto:%s", value))
 		rc = TG_KEY_ROOM;
 	else
 		agree(s, remote);
+	if(rc == TG_KEY_OK)
+		drop_pending(s);
 	tg_wipe(value, sizeof(value));
 	return rc;
 }
@@ -324,6 +341,7 @@ static const struct tg_srtp_keys *material(const struct tg_key *k,
 
 static void free_key(struct tg_key *k)
 {
+	drop_pending(sdes_of(k));
 	tg_wipe(k, sizeof(struct sdes));
 	free(k);
 }

@@ -32,6 +32,10 @@ static _Thread_local struct tg_ngx exchange;
 static _Thread_local uint8_t scratch[PACKET_OCTETS_MAX]
 		__attribute__((aligned(64)));
 
+/* Where this thread's latest packet came in. Not counted: memory of sockets
+ * stays, and nothing but a hint is written to it */
+static _Thread_local struct tg_ses_socket *came_by;
+
 static atomic_int ng_fd[2 * TG_MNT_NG_MAX];
 static atomic_int n_ng_fd;
 
@@ -297,9 +301,10 @@ static ssize_t media_receive(
 	size_t octets;
 	ssize_t n;
 
+	tg_ses_packet_prefetch(s);
+	came_by = s;
 	if(atomic_load_explicit(&s->mode, memory_order_acquire) == TG_SES_PLAIN)
 		return tg_mnt_real()->recvmsg(fd, msg, flags);
-	tg_ses_packet_prefetch(s);
 	for(;;) {
 		n = tg_mnt_real()->recvmsg(fd, msg, flags);
 		if(n < 0)
@@ -327,6 +332,9 @@ static ssize_t media_send(
 		tg_ses_packet_lost(s, 1, TG_SES_DROP_SIZE);
 		return (ssize_t)octets;
 	}
+	if(came_by != NULL && came_by != s)
+		tg_ses_packet_pair(came_by, s);
+	came_by = NULL;
 	gather(msg->msg_iov, msg->msg_iovlen, scratch, octets);
 	switch(tg_ses_packet_out(s, scratch, &length, sizeof(scratch))) {
 		case TG_SES_PASS:

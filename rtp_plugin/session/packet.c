@@ -160,12 +160,34 @@ enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
 	return v;
 }
 
-void tg_ses_packet_prefetch(const struct tg_ses_socket *s)
+void tg_ses_packet_prefetch(struct tg_ses_socket *s)
 {
-	struct tg_ses_stream *st = atomic_load_explicit(
-			&((struct tg_ses_socket *)(uintptr_t)s)->stream,
-			memory_order_relaxed);
+	struct tg_ses_stream *st =
+			atomic_load_explicit(&s->stream, memory_order_relaxed);
+	const void *ahead = atomic_load_explicit(&s->ahead[0], memory_order_relaxed);
 
-	if(st != NULL)
+	if(st != NULL) {
 		__builtin_prefetch(st, 1, 3);
+		tg_srtp_prefetch(__atomic_load_n(&st->rx[0], __ATOMIC_RELAXED));
+	}
+	if(ahead != NULL) {
+		__builtin_prefetch(ahead, 1, 3);
+		tg_srtp_prefetch(
+				atomic_load_explicit(&s->ahead[1], memory_order_relaxed));
+	}
+}
+
+void tg_ses_packet_pair(struct tg_ses_socket *in, struct tg_ses_socket *out)
+{
+	struct tg_ses_stream *st =
+			atomic_load_explicit(&out->stream, memory_order_relaxed);
+	const void *tx;
+
+	if(st == NULL)
+		return;
+	tx = __atomic_load_n(&st->tx[0], __ATOMIC_RELAXED);
+	if(atomic_load_explicit(&in->ahead[1], memory_order_relaxed) == tx)
+		return;
+	atomic_store_explicit(&in->ahead[0], st, memory_order_relaxed);
+	atomic_store_explicit(&in->ahead[1], tx, memory_order_relaxed);
 }

@@ -35,7 +35,9 @@ enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
 void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why);
 
 /* Lines the next packet of this socket will need */
-void tg_ses_packet_prefetch(const struct tg_ses_socket *s);
+void tg_ses_packet_prefetch(struct tg_ses_socket *s);
+/* What comes in by one leaves by the other: that is prefetched as well */
+void tg_ses_packet_pair(struct tg_ses_socket *in, struct tg_ses_socket *out);
 
 /*
  * Process-wide counters of packets on held sockets, which have no stream, and

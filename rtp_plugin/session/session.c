@@ -100,6 +100,13 @@ static void stream_free(struct tg_ses_stream *st)
 	free(st);
 }
 
+static void leg_free(struct tg_ses_leg *leg)
+{
+	free(leg->tag);
+	free(leg->branch);
+	free(leg);
+}
+
 void tg_ses_call_put(struct tg_ses_call *c)
 {
 	struct tg_ses_leg *leg, *next;
@@ -112,7 +119,7 @@ void tg_ses_call_put(struct tg_ses_call *c)
 		next = leg->next;
 		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++)
 			stream_free(leg->stream[i]);
-		free(leg);
+		leg_free(leg);
 	}
 	pthread_mutex_destroy(&c->lock);
 	free(c->call_id);
@@ -240,9 +247,27 @@ static bool copy_name(char *out, size_t octets, struct tg_span s)
 	return true;
 }
 
+/* In place of what *out holds, which stays on failure */
+static bool own_name(char **out, struct tg_span s)
+{
+	size_t octets = (s.ptr != NULL ? s.len : 0) + 1;
+	char *name;
+
+	if(octets > TG_SES_TAG_OCTETS_MAX + 1)
+		return false;
+	name = malloc(octets);
+	if(name == NULL || !copy_name(name, octets, s)) {
+		free(name);
+		return false;
+	}
+	free(*out);
+	*out = name;
+	return true;
+}
+
 bool tg_ses_leg_set_tag(struct tg_ses_leg *leg, struct tg_span tag)
 {
-	return copy_name(leg->tag, sizeof(leg->tag), tag);
+	return own_name(&leg->tag, tag);
 }
 
 bool tg_ses_leg_set_profile(
@@ -269,9 +294,9 @@ struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 	if(leg == NULL)
 		return NULL;
 	if(!tg_ses_leg_set_tag(leg, tag)
-			|| !copy_name(leg->branch, sizeof(leg->branch), branch)
+			|| !own_name(&leg->branch, branch)
 			|| !tg_ses_leg_set_profile(leg, profile)) {
-		free(leg);
+		leg_free(leg);
 		return NULL;
 	}
 	leg->call = c;

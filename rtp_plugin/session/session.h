@@ -60,6 +60,9 @@ struct tg_ses_socket {
 	uint64_t call_hash;         /* of the call-id it was bound for; 0 none */
 	struct tg_ses_call *call;   /* counted; NULL for sockets of plain calls */
 	struct tg_ses_socket *next; /* in its call, or on the free list */
+	/* Of the stream that its packets left by last, and of that one's sending
+	 * context. Addresses to prefetch, never to read: they may be stale */
+	_Atomic(const void *) ahead[2];
 };
 
 /* Room for fds 0..n-1; false when memory is out. Once, before any other */
@@ -127,8 +130,8 @@ struct tg_ses_stream {
 struct tg_ses_leg {
 	struct tg_ses_call *call;
 	struct tg_ses_leg *next;
-	char tag[TG_SES_TAG_OCTETS_MAX + 1];    /* "": not answered yet */
-	char branch[TG_SES_TAG_OCTETS_MAX + 1]; /* via-branch; "" none */
+	char *tag;    /* own copy; "": not answered yet */
+	char *branch; /* own copy, via-branch; "" none */
 	char peer[TG_SES_PEER_OCTETS_MAX + 1];
 	char identity[256];
 	struct tg_ng_profile profile; /* spans point into this struct */
