@@ -80,6 +80,17 @@ loadmodule "@OURS@/tls_policy.so"
 modparam("tls_policy", "policy", "@DIR@/policy.cfg")
 """)
 
+    def test_with_tls_behind_it_enforces_all_the_same(self):
+        with tls_edge.edge("order", KEYS, load="""
+loadmodule "@OURS@/tls_policy.so"
+modparam("tls_policy", "policy", "@DIR@/policy.cfg")
+""" + kamailio.WITH_TLS):
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
+                             ("served", 200))
+            for source, leaf in ((tls_edge.GATEWAY1, None), (tls_edge.GATEWAY1, "mediation1"),
+                                 (tls_edge.UNDECLARED, None)):
+                self.assertEqual(tls_edge.knock(KEYS, source, leaf)[0], "alert")
+
     def test_with_haproxy(self):
         self.refuses("tcp_accept_haproxy", params="tcp_accept_haproxy=yes")
 
