@@ -26,9 +26,9 @@ struct sdes {
 	struct tg_srtp_master local[TG_SUITE_COUNT]; /* octets 0: none yet */
 	enum tg_suite offered[TG_SUITES_MAX];        /* by tag - 1 */
 	size_t n_offered;
-	bool has_offer;                /* one was taken */
-	uint32_t offer_tag;            /* of the line chosen from it */
-	struct tg_sdes_line *pending;  /* that line, until it is agreed: then rx */
+	bool has_offer;               /* one was taken */
+	uint32_t offer_tag;           /* of the line chosen from it */
+	struct tg_sdes_line *pending; /* that line, until it is agreed: then rx */
 	bool ready;
 	bool moved; /* the far end has another address since its last key */
 	uint32_t remote_kept;

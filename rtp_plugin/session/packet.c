@@ -164,7 +164,8 @@ void tg_ses_packet_prefetch(struct tg_ses_socket *s)
 {
 	struct tg_ses_stream *st =
 			atomic_load_explicit(&s->stream, memory_order_relaxed);
-	const void *ahead = atomic_load_explicit(&s->ahead[0], memory_order_relaxed);
+	const void *ahead =
+			atomic_load_explicit(&s->ahead[0], memory_order_relaxed);
 
 	if(st != NULL) {
 		__builtin_prefetch(st, 1, 3);

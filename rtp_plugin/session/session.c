@@ -293,8 +293,7 @@ struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 	leg = calloc(1, sizeof(*leg));
 	if(leg == NULL)
 		return NULL;
-	if(!tg_ses_leg_set_tag(leg, tag)
-			|| !own_name(&leg->branch, branch)
+	if(!tg_ses_leg_set_tag(leg, tag) || !own_name(&leg->branch, branch)
 			|| !tg_ses_leg_set_profile(leg, profile)) {
 		leg_free(leg);
 		return NULL;

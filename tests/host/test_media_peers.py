@@ -293,5 +293,41 @@ class Killed(Bench):
         self.assertEqual([], call.telephones[0].receive(1, 0.3))
 
 
+class Recording(Bench):
+    """The daemon's own recording: plain RTP, though the leg is secured"""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="recordings-")
+        os.mkdir(os.path.join(cls.folder, "spool"))
+        cls.edge_options = {"options": (
+            f"--recording-dir={cls.folder}/spool", "--recording-method=pcap")}
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.folder)
+
+    def recorded(self):
+        found = b""
+        for where, _, names in os.walk(self.folder):
+            for name in names:
+                if name.endswith(".pcap"):
+                    with open(os.path.join(where, name), "rb") as f:
+                        found += f.read()
+        return found
+
+    def test_sees_plain_rtp_both_ways(self):
+        call = self.call(edge_keys=TWO_SIDES)
+        call.good({"sdp": "", **call.edge_ng.ask(
+            "start recording", call.call_id, from_tag="a")})
+        self.assert_secured(call)
+        call.edge_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
+        for data in payloads(b"talk down") + payloads(b"talk up"):
+            wait_until(lambda want=data: want in self.recorded(),
+                       "a packet in the recording", 5)
+
+
 if __name__ == "__main__":
     unittest.main()
