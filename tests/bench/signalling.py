@@ -101,6 +101,12 @@ class Edge:
         return measure.cpu_ns(group) - before, float(out.split()[1])
 
 
+def compare(stock, policy, what, cost, bound, unit):
+    without, with_ours = measure.alternate(
+        PAIRS, lambda: cost(stock), lambda: cost(policy))
+    return measure.report(what, with_ours, without, bound, unit)
+
+
 def run(build):
     folder = os.path.join(build, "bench", "signalling")
     os.makedirs(folder, exist_ok=True)
@@ -116,33 +122,17 @@ def run(build):
         for edge in edges:
             edge.daemon.start()
             edge.daemon.wait_ready()
-        met = [
-            measure.report(
-                "warm requests/s over MTLS, with / without tls_policy",
-                *reversed(measure.alternate(
-                    PAIRS,
-                    lambda: REQUESTS / stock.load(build, "requests", REQUESTS)[1],
-                    lambda: REQUESTS / policy.load(build, "requests", REQUESTS)[1])),
-                (">=", 0.98), "requests/s"),
-            measure.report(
-                "CPU per warm request, with / without",
-                *reversed(measure.alternate(
-                    PAIRS,
-                    lambda: stock.load(build, "requests", REQUESTS)[0]
-                    / REQUESTS / 1e3,
-                    lambda: policy.load(build, "requests", REQUESTS)[0]
-                    / REQUESTS / 1e3)),
-                ("<=", 1.02), "us"),
-            measure.report(
-                "handshake CPU, with / without",
-                *reversed(measure.alternate(
-                    PAIRS,
-                    lambda: stock.load(build, "handshakes", HANDSHAKES)[0]
-                    / HANDSHAKES / 1e3,
-                    lambda: policy.load(build, "handshakes", HANDSHAKES)[0]
-                    / HANDSHAKES / 1e3)),
-                ("<=", 1.05), "us"),
-        ]
+        met = [compare(stock, policy, *what) for what in (
+            ("warm requests/s over MTLS, with / without tls_policy",
+             lambda edge: REQUESTS / edge.load(build, "requests", REQUESTS)[1],
+             (">=", 0.98), "requests/s"),
+            ("CPU per warm request, with / without",
+             lambda edge: edge.load(build, "requests", REQUESTS)[0] / REQUESTS / 1e3,
+             ("<=", 1.02), "us"),
+            ("handshake CPU, with / without",
+             lambda edge: edge.load(build, "handshakes", HANDSHAKES)[0]
+             / HANDSHAKES / 1e3,
+             ("<=", 1.05), "us"))]
     finally:
         for edge in edges:
             edge.daemon.stop()

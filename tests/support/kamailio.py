@@ -36,7 +36,7 @@ def module_folder():
     return found[0]
 
 
-class Kamailio:
+class Kamailio(kamcmd.Counters):
     """name: of its files. ready: what proc.Daemon waits for."""
 
     def __init__(self, folder, config, files=None, ready=(), name="kamailio",
@@ -112,20 +112,6 @@ class Kamailio:
             return kamcmd.ask(self.socket, *words, timeout=timeout)
         except kamcmd.KamcmdError as e:
             raise KamailioError(str(e)) from e
-
-    def statistics(self, group="core"):
-        """{name: value} of one group of counters."""
-        pairs = (line.partition(":") for line in
-                 self.rpc("stats.fetch", f"{group}:").splitlines())
-        return {name.strip().partition(".")[2]: int(value)
-                for name, found, value in pairs if found}
-
-    def messages_taken(self):
-        """SIP messages that were parsed, whatever became of them."""
-        core = self.statistics()
-        return sum(core[name] for name in (
-            "rcv_requests", "rcv_replies", "drop_requests", "drop_replies",
-            "bad_msg_hdr", "bad_URIs_rcvd", "unsupported_methods"))
 
     def decisions(self, **wanted):
         """Log lines of tls_policy as dicts, those that have what is wanted."""

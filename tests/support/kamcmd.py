@@ -40,3 +40,21 @@ def ask(control, *words, timeout=15):
     if status != 0 or text.startswith("error:"):
         raise KamcmdError(f"kamcmd {' '.join(words)}: {text.strip()}")
     return text
+
+
+class Counters:
+    """What Kamailio counts, for a class that has rpc()"""
+
+    def statistics(self, group="core"):
+        """{name: value} of one group of counters."""
+        pairs = (line.partition(":") for line in
+                 self.rpc("stats.fetch", f"{group}:").splitlines())
+        return {name.strip().partition(".")[2]: int(value)
+                for name, found, value in pairs if found}
+
+    def messages_taken(self):
+        """SIP messages that were parsed, whatever became of them."""
+        core = self.statistics()
+        return sum(core[name] for name in (
+            "rcv_requests", "rcv_replies", "drop_requests", "drop_replies",
+            "bad_msg_hdr", "bad_URIs_rcvd", "unsupported_methods"))

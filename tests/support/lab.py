@@ -85,7 +85,7 @@ def kamailio_modules():
     return found[0]
 
 
-class Lab:
+class Lab(kamcmd.Counters):
     """One lab below root (build/lab)."""
 
     def __init__(self, root=None, tls_policy=True, srtp_policy=True, plugin=True,
@@ -343,20 +343,6 @@ class Lab:
             return kamcmd.ask(self.control_socket(name), *words, timeout=timeout)
         except kamcmd.KamcmdError as e:
             raise LabError(str(e)) from e
-
-    def statistics(self, group="core"):
-        """{name: value} of one group of Kamailio's counters."""
-        pairs = (line.partition(":") for line in
-                 self.rpc("stats.fetch", f"{group}:").splitlines())
-        return {name.strip().partition(".")[2]: int(value)
-                for name, found, value in pairs if found}
-
-    def messages_taken(self):
-        """SIP messages that the edge's script was run for, or was refused."""
-        core = self.statistics()
-        return sum(core[name] for name in (
-            "rcv_requests", "rcv_replies", "drop_requests", "drop_replies",
-            "bad_msg_hdr", "bad_URIs_rcvd", "unsupported_methods"))
 
     def secured_streams(self):
         """What the plugin secures now: one dict a stream, with its leg's peer."""
