@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 
+import kamailio
 import kamcmd
 import lab_phone
 import pki
@@ -78,13 +79,6 @@ class LabError(Exception):
     """The lab cannot be brought up; the text says why."""
 
 
-def kamailio_modules():
-    found = glob.glob("/usr/lib/*/kamailio/modules") + glob.glob("/usr/lib/kamailio/modules")
-    if not found:
-        raise LabError("Kamailio's modules are not installed: run make deps")
-    return found[0]
-
-
 class Lab(kamcmd.Counters):
     """One lab below root (build/lab)."""
 
@@ -140,7 +134,8 @@ class Lab(kamcmd.Counters):
             text = text.replace(old, new)
         return (text.replace("/etc/trunkguard/pki", self.pki)
                 .replace("/etc/trunkguard", self.etc)
-                .replace("/usr/lib/trunkguard/kamailio", os.path.join(BUILD, "modules"))
+                .replace("/usr/lib/x86_64-linux-gnu/kamailio/modules",
+                         f"{kamailio.module_folder()}:{BUILD}/modules")
                 .replace("/run/kamailio", self.run).replace("/run/rtpengine", self.run))
 
     def bindsrc(self):
@@ -166,10 +161,7 @@ class Lab(kamcmd.Counters):
             self._write_peer(name)
 
     def _write_edge(self):
-        site = self.shipped("site.cfg").replace(
-            os.path.dirname(glob.glob("/usr/lib/*/kamailio/modules")[0] + "/"),
-            kamailio_modules())
-        site = site.replace("_WORKERS 4", "_WORKERS 2")
+        site = self.shipped("site.cfg").replace("_WORKERS 4", "_WORKERS 2")
         if not self.tls_policy:
             site += "#!define WITHOUT_TLS_POLICY\n"
         if not self.srtp_policy:
@@ -193,7 +185,7 @@ class Lab(kamcmd.Counters):
         address, dns, listen, media = PEERS[name]
         values = {
             "ADDRESS": address, "NAME": dns, "LISTEN": listen.format(address),
-            "KAMAILIO_MODULES": kamailio_modules(), "RUN": self.run, "ETC": self.etc,
+            "KAMAILIO_MODULES": kamailio.module_folder(), "RUN": self.run, "ETC": self.etc,
             "PEER": name, "LEAF": name, "PKI": self.pki, "EDGE_CA": "enterprise-ca",
             "EDGE": f"sip:{EDGE}:5061;transport=tls" if listen.startswith("tls")
                     else f"sip:{EDGE}:5060;transport=tcp",
