@@ -9,7 +9,10 @@
 
 #include "ng/cache.h"
 #include "ng/json.h"
+#include "ng/names.h"
 #include "ng/negotiate.h"
+
+#define COOKIE_OCTETS_MAX 1024
 
 struct tg_ngx_counters tg_ngx_counters;
 
@@ -450,6 +453,48 @@ static bool judge_request(
 				   "not allowed for a call with a secured leg");
 }
 
+/* ---- which call a request is about -------------------------------------- */
+
+static bool is_secured(struct tg_span call_id)
+{
+	struct tg_ses_call *c =
+			call_id.len != 0 ? tg_ses_call_get(call_id, false) : NULL;
+
+	if(c != NULL)
+		tg_ses_call_put(c);
+	return c != NULL;
+}
+
+/*
+ * No way around the judgement by naming a call, or a description, otherwise
+ * than we read it. secured: the call is, or a token came along.
+ */
+static bool one_call(struct tg_ngx *x, struct tg_span command,
+		struct tg_span to_call_id, struct tg_span flags, bool secured)
+{
+	if(x->call_id.len == 0 && !tg_ngx_names_no_call(command))
+		return tg_ngx_refuse(
+				x, TG_REASON_MEDIA_DOWNGRADE, "a request without a call-id");
+	if(is_secured(to_call_id))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				"to-call-id names a call with a secured leg");
+	return !tg_ngx_names_in_flags(flags, secured)
+		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				   "rtpp-flags carries what must be a key of its own");
+}
+
+static bool names_are_plain(struct tg_ngx *x, const struct tg_ben *dict)
+{
+	struct tg_ngx_names names = {0};
+
+	for(const struct tg_ben *b = dict->child; b != NULL; b = b->next) {
+		if(!tg_ngx_names_take(&names, b->key))
+			return tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+					"a key twice or in another spelling");
+	}
+	return true;
+}
+
 /* The daemon also reads JSON: only for calls without a secured leg */
 static bool judge_json(struct tg_ngx *x, struct tg_span body)
 {
@@ -465,6 +510,9 @@ static bool judge_json(struct tg_ngx *x, struct tg_span body)
 	x->command = command_of(json.command);
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
+	if(!one_call(x, json.command, json.to_call_id, json.flags,
+			   x->call != NULL))
+		return false;
 	return x->call == NULL || harmless(json.command)
 		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
 				   "JSON for a call with a secured leg");
@@ -475,7 +523,7 @@ static bool split_cookie(
 {
 	size_t n = tg_span_find(datagram, ' ');
 
-	if(n == 0 || n >= datagram.len || n > 1024)
+	if(n == 0 || n >= datagram.len || n > COOKIE_OCTETS_MAX)
 		return false;
 	x->cookie = tg_arena_dup(&x->arena, tg_span_of(datagram.ptr, n));
 	*body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
@@ -526,6 +574,7 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 {
 	struct tg_span name = tg_ben_get_string(dict, "command");
 	enum tg_ngx_seen seen;
+	bool secured;
 
 	x->command = command_of(name);
 	x->call_id = kept(x, tg_ben_get_string(dict, "call-id"));
@@ -534,8 +583,13 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 	x->branch = kept(x, tg_ben_get_string(dict, "via-branch"));
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
-	if(x->call == NULL && tg_ben_get(dict, TG_NG_KEY) == NULL
-			&& !has_flags(dict))
+	secured = x->call != NULL || tg_ben_get(dict, TG_NG_KEY) != NULL
+			  || has_flags(dict);
+	if(!names_are_plain(x, dict)
+			|| !one_call(x, name, tg_ben_get_string(dict, "to-call-id"),
+					tg_ben_get_string(dict, "rtpp-flags"), secured))
+		return refuse_request(x, out);
+	if(!secured)
 		return TG_NGX_PASS;
 	SHA256((const uint8_t *)body.ptr, body.len, x->digest);
 	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
@@ -560,8 +614,12 @@ enum tg_ngx_action tg_ngx_request(
 
 	tg_ngx_finish(x);
 	atomic_fetch_add(&tg_ngx_counters.requests, 1);
-	if(!split_cookie(x, datagram, &body))
-		return TG_NGX_PASS; /* the daemon ignores it as well */
+	if(!split_cookie(x, datagram, &body)) {
+		/* unread, so not for the daemon; there is nothing to answer to */
+		atomic_fetch_add(&tg_ngx_counters.refused, 1);
+		*out = tg_span_of(NULL, 0);
+		return TG_NGX_ANSWER;
+	}
 	if(body.len != 0 && body.ptr[0] == '{') {
 		x->json = true;
 		if(!judge_json(x, body))
@@ -583,8 +641,10 @@ enum tg_ngx_action tg_ngx_request(
 bool tg_ngx_bound(
 		struct tg_ngx *x, int fd, const struct tg_addr *addr, uint16_t port)
 {
+	bool known = x->call == NULL && x->call_id.len != 0;
+
 	return tg_ses_socket_bound(fd, addr, port, x->call, x->hash,
-			x->call != NULL ? TG_SES_HELD : TG_SES_PLAIN);
+			known ? TG_SES_PLAIN : TG_SES_HELD);
 }
 
 /* ---- the reply ---------------------------------------------------------- */

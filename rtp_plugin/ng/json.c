@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ng/json.h"
 
+#include "ng/names.h"
 #include "ng/profile.h"
 
 struct reader {
@@ -142,6 +143,7 @@ static bool value(struct reader *r, struct tg_span *text);
 
 static bool members(struct reader *r, struct tg_ngx_json *out)
 {
+	struct tg_ngx_names names = {0};
 	struct tg_span key, text;
 
 	if(take(r, '}'))
@@ -154,17 +156,18 @@ static bool members(struct reader *r, struct tg_ngx_json *out)
 			return false;
 		if(out == NULL)
 			continue;
+		if(!tg_ngx_names_take(&names, key))
+			return false;
 		if(tg_span_eq(key, TG_SPAN(TG_NG_KEY)))
 			out->has_token = true;
-		else if(tg_span_eq(key, TG_SPAN("command"))) {
-			if(out->command.ptr != NULL)
-				return false;
+		else if(tg_span_eq(key, TG_SPAN("command")))
 			out->command = text;
-		} else if(tg_span_eq(key, TG_SPAN("call-id"))) {
-			if(out->call_id.ptr != NULL)
-				return false;
+		else if(tg_span_eq(key, TG_SPAN("call-id")))
 			out->call_id = text;
-		}
+		else if(tg_span_eq(key, TG_SPAN("to-call-id")))
+			out->to_call_id = text;
+		else if(tg_span_eq(key, TG_SPAN("rtpp-flags")))
+			out->flags = text;
 	} while(take(r, ','));
 	return take(r, '}');
 }
