@@ -444,10 +444,22 @@ static void load_trust(void)
 	mount.host.trust = tg_mnt_trust_get;
 }
 
+/*
+ * The daemon's XMLRPC child closes whatever it inherited. It shares the
+ * sockets with the daemon, so nothing may be shut down there, and the locks
+ * may be held by threads that it does not have.
+ */
+static void in_child(void)
+{
+	tg_mnt = NULL;
+}
+
 static void late(void)
 {
 	char text[256];
 
+	if(pthread_atfork(NULL, NULL, in_child) != 0)
+		refuse("out of memory");
 	if(tg_srtp_global_init(mount.conf.engine) != TG_SRTP_OK)
 		refuse("the SRTP library cannot be initialised");
 	load_certificate();
