@@ -118,6 +118,9 @@ static void agree(struct sdes *s, const struct tg_srtp_keys *remote)
 	struct tg_srtp_keys tx = {.suite = remote->suite, .n = 1};
 
 	tx.master[0] = s->local[remote->suite];
+	/* a suite that comes back gets another key: tx refuses one that it had */
+	if(s->ready && s->tx.suite != remote->suite)
+		tg_wipe(&s->local[s->tx.suite], sizeof(s->local[0]));
 	if(s->moved && same_octets(&s->rx, remote))
 		s->remote_kept++;
 	s->moved = false;

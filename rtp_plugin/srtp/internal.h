@@ -51,6 +51,15 @@ struct master {
 	bool kept; /* was in force before the last change of keys */
 };
 
+/* Digests of the masters that were in force before */
+#define RETIRED_OCTETS 16
+#define RETIRED_MAX 256
+
+struct retired {
+	size_t n;
+	uint8_t digest[RETIRED_MAX][RETIRED_OCTETS];
+};
+
 #define NAT_OCTETS_MAX (RTP_HEADER_OCTETS + TG_SRTP_TRAILER_OCTETS_MAX)
 
 /* The NAT packet as it left; see packet.c */
@@ -84,6 +93,7 @@ struct tg_srtp {
 	uint8_t n_masters;     /* 0: closed */
 	bool room_taken;       /* by the sessions in force */
 	enum tg_suite suite;
+	struct retired *retired; /* tx: masters that may not come back */
 	struct tg_srtp_counters counters;
 	_Alignas(16) uint8_t room[ROOM_OCTETS];
 	struct master only;

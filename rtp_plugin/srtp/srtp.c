@@ -5,6 +5,7 @@
  * sessions in sessions.c, the choice of engine in engine.c.
  */
 #include <arpa/inet.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -167,6 +168,7 @@ void tg_srtp_free(struct tg_srtp *ctx)
 	forget_masters(ctx);
 	free(ctx->stream);
 	free(ctx->nat);
+	free(ctx->retired);
 	tg_srtp_slab_put(ctx);
 }
 
@@ -226,14 +228,75 @@ static bool reuses_rtcp_index(
 		   && shape.tag_octets != shape.rtcp_tag_octets;
 }
 
+/* ---- tx: a master that was replaced stays away --------------------------- */
+
+/*
+ * Where sessions begin anew, so do their indices (SRTCP's on its own), and a
+ * master that came back would encrypt with the same keystream again.
+ */
+static void digest_of(const struct tg_srtp_master *m, uint8_t *out)
+{
+	uint8_t full[SHA256_DIGEST_LENGTH];
+
+	SHA256(m->octet, m->octets, full);
+	memcpy(out, full, RETIRED_OCTETS);
+	tg_wipe(full, sizeof(full));
+}
+
+static bool is_retired(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	uint8_t digest[RETIRED_OCTETS];
+
+	for(size_t i = 0; ctx->retired && i < keys->n; i++) {
+		digest_of(&keys->master[i], digest);
+		for(size_t j = 0; j < ctx->retired->n; j++)
+			if(memcmp(ctx->retired->digest[j], digest, sizeof(digest)) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool stays(const struct tg_srtp_keys *keys, const struct tg_srtp_master *m)
+{
+	for(size_t i = 0; i < keys->n; i++)
+		if(tg_srtp_master_same_key(&keys->master[i], m))
+			return true;
+	return false;
+}
+
+/* False: no memory, or more changes of keys than a call has */
+static bool retire_masters(
+		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	if(ctx->dir != TG_SRTP_TX)
+		return true;
+	if(!ctx->retired)
+		ctx->retired = calloc(1, sizeof(*ctx->retired));
+	if(!ctx->retired)
+		return false;
+	for(size_t i = 0; i < ctx->n_masters; i++) {
+		if(stays(keys, &ctx->master[i].key))
+			continue;
+		if(ctx->retired->n == RETIRED_MAX)
+			return false;
+		digest_of(&ctx->master[i].key,
+				ctx->retired->digest[ctx->retired->n++]);
+	}
+	return true;
+}
+
 static enum tg_srtp_rc change_keys(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
 	bool anew = ctx->dir == TG_SRTP_RX && !keeps_a_key(ctx, keys);
 	enum tg_srtp_rc rc;
 
-	if(!keys_fit(keys) || reuses_rtcp_index(ctx, keys))
+	if(!keys_fit(keys) || reuses_rtcp_index(ctx, keys)
+			|| is_retired(ctx, keys))
 		return TG_SRTP_BAD_KEY;
+	if(!retire_masters(ctx, keys))
+		return TG_SRTP_NO_MEMORY;
 	drop_own_streams(ctx);
 	rc = tg_srtp_sessions_open(ctx, keys, anew);
 	if(rc != TG_SRTP_OK)

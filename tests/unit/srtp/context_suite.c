@@ -780,6 +780,28 @@ static void refuses_the_same_key_for_srtcp_that_would_count_anew(void **state)
 	close_pair(&p);
 }
 
+static void refuses_a_master_that_was_replaced(void **state)
+{
+	EACH_SUITE(suite)
+	{
+		struct tg_srtp_keys a = keys_of(TG_SUITE_AES_CM_128_HMAC_SHA1_80, 1);
+		struct tg_srtp_keys b = keys_of(suite, 2);
+		struct pair p = pair_of(&a);
+		struct datagram c = rtcp(7);
+
+		assert_int_equal(seal(p.tx, &c), TG_SRTP_OK);
+		assert_int_equal(tg_srtp_set_keys(p.tx, &b), TG_SRTP_OK);
+		c = rtcp(7);
+		assert_int_equal(seal(p.tx, &c), TG_SRTP_OK);
+		assert_int_equal(tg_srtp_set_keys(p.tx, &b), TG_SRTP_OK);
+		assert_int_equal(tg_srtp_set_keys(p.tx, &a), TG_SRTP_BAD_KEY);
+		c = rtcp(7);
+		assert_int_equal(seal(p.tx, &c), TG_SRTP_NO_KEY);
+		close_pair(&p);
+	}
+	(void)state;
+}
+
 static void moves_to_another_suite_and_back(void **state)
 {
 	struct tg_srtp_keys k = keys_of(TG_SUITE_AES_CM_128_HMAC_SHA1_80, 1);
@@ -1093,6 +1115,7 @@ int context_suite(void)
 			cmocka_unit_test(a_bad_key_closes_the_context),
 			cmocka_unit_test(
 					refuses_the_same_key_for_srtcp_that_would_count_anew),
+			cmocka_unit_test(refuses_a_master_that_was_replaced),
 			cmocka_unit_test(moves_to_another_suite_and_back),
 			cmocka_unit_test(a_repeated_packet_does_not_leave),
 			cmocka_unit_test(a_restarted_sequence_goes_on_behind_the_highest),
