@@ -249,8 +249,7 @@ static void read_secret(void)
 	if(mode & S_IRWXO)
 		refuse("secret_file is open to everybody; chmod o= it");
 	text = tg_span_trim(text);
-	if(text.len < TG_NG_SECRET_OCTETS_MIN
-			|| text.len > TG_NG_SECRET_OCTETS_MAX)
+	if(text.len < TG_NG_SECRET_OCTETS_MIN || text.len > TG_NG_SECRET_OCTETS_MAX)
 		refuse("secret_file needs 32 to 4096 octets");
 	mount.host.secret = text;
 }

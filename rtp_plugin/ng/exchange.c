@@ -510,8 +510,7 @@ static bool judge_json(struct tg_ngx *x, struct tg_span body)
 	x->command = command_of(json.command);
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
-	if(!one_call(x, json.command, json.to_call_id, json.flags,
-			   x->call != NULL))
+	if(!one_call(x, json.command, json.to_call_id, json.flags, x->call != NULL))
 		return false;
 	return x->call == NULL || harmless(json.command)
 		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,

@@ -163,10 +163,7 @@ static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
 				"a secured media line would fall to clear");
 	tg_ses_stream_close(st);
 	st->clear = true;
-	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
-		if(st->socket[i] != NULL)
-			atomic_store(&st->socket[i]->mode, TG_SES_PLAIN);
-	}
+	tg_ses_stream_mode(st);
 	atomic_fetch_add(&tg_ngx_counters.clear, 1);
 	return true;
 }
@@ -203,6 +200,7 @@ static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
 									: key_error(x, first);
 	}
 	st->clear = false;
+	tg_ses_stream_mode(st);
 	if((st->key == NULL || tg_key_kx(st->key) != kx) && !key_new(x, st, kx))
 		return false;
 	if(remote_path(m, st)) {
@@ -288,14 +286,31 @@ static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
 				"a media line of the answer carries no keys");
 	if(rc != TG_KEY_OK)
 		return key_error(x, rc);
+	st->clear = false;
+	tg_ses_stream_mode(st);
 	return start_media(x, st);
 }
 
 /* ---- a description that comes in ---------------------------------------- */
 
-static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
-		unsigned index, const struct tg_sdp_media *m)
+/* RFC 8839 section 5.4: at either level */
+static bool has_ice(const struct tg_sdp *sdp, const struct tg_sdp_media *m)
 {
+	size_t end = m->first_line + m->n_lines;
+
+	for(size_t i = 0; i < end; i++) {
+		if(i == sdp->media[0].first_line)
+			i = m->first_line;
+		if(tg_span_starts(sdp->line[i].text, TG_SPAN("a=ice-ufrag:")))
+			return true;
+	}
+	return false;
+}
+
+static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		unsigned index, const struct tg_sdp *sdp)
+{
+	const struct tg_sdp_media *m = &sdp->media[index];
 	struct tg_ses_stream *st;
 	bool ok;
 
@@ -316,6 +331,7 @@ static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"more media lines than the leg has or may have");
 	pthread_mutex_lock(&st->lock);
+	st->ice[0] = has_ice(sdp, m);
 	ok = offer ? take_offer(x, st, m) : take_answer(x, st, m, x->forked);
 	pthread_mutex_unlock(&st->lock);
 	return ok;
@@ -335,7 +351,7 @@ bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	for(size_t i = 0; i < sdp.n_media; i++) {
 		const struct tg_sdp_media *m = &sdp.media[i];
 
-		if(!media_in(x, leg, offer, (unsigned)i, m))
+		if(!media_in(x, leg, offer, (unsigned)i, &sdp))
 			return false;
 		if(m->kind != TG_SDP_PROTO_OTHER
 				&& !tg_sdp_edit_replace(edit, m->proto,
@@ -540,6 +556,9 @@ static bool make_lines(struct tg_ngx *x, struct tg_ses_stream *st, bool offer,
 		if(st->key == NULL && !key_new(x, st, st->leg->profile.key_exchange[0]))
 			return false;
 		st->clear = false;
+		/* a supported leg that is clear goes on so until the answer */
+		if(st->leg->profile.level == TG_LEVEL_REQUIRED)
+			tg_ses_stream_mode(st);
 		rc = tg_key_offer(st->key, st->moved, lines);
 	} else {
 		if(st->clear)
@@ -598,6 +617,7 @@ static bool media_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	if(!attach_all(x, st, sdp, m))
 		return false;
 	pthread_mutex_lock(&st->lock);
+	st->ice[1] = has_ice(sdp, m);
 	if(!offer && !m->rtcp_mux)
 		st->mux = false;
 	ok = make_lines(x, st, offer, &lines);

@@ -64,7 +64,8 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
 
 	switch(kind) {
 		case TG_SRTP_KIND_STUN:
-			if(!is_stun(packet, *octets))
+			/* without an agent the daemon would take it for media */
+			if(!is_stun(packet, *octets) || !st->ice[0] || !st->ice[1])
 				return dropped(st, 0, TG_SES_DROP_KIND);
 			st->stun[0]++;
 			return TG_SES_PASS;
@@ -96,7 +97,8 @@ static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
 	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
 	struct tg_srtp *tx;
 
-	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets)) {
+	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets) && st->ice[0]
+			&& st->ice[1]) {
 		st->stun[1]++;
 		return TG_SES_PASS;
 	}

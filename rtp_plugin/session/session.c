@@ -409,6 +409,17 @@ enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
 	return rc;
 }
 
+void tg_ses_stream_mode(struct tg_ses_stream *st)
+{
+	int mode = st->clear ? TG_SES_PLAIN : TG_SES_SECURED;
+
+	/* not only st->socket: with ICE, and after a move, there are more */
+	for(struct tg_ses_socket *s = st->leg->call->socket; s; s = s->next) {
+		if(atomic_load(&s->stream) == st)
+			atomic_store(&s->mode, mode);
+	}
+}
+
 void tg_ses_stream_close(struct tg_ses_stream *st)
 {
 	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {

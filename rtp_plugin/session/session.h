@@ -101,6 +101,7 @@ struct tg_ses_stream {
 	unsigned index; /* of the m= line */
 	bool clear;     /* a supported leg that fell to clear: mode PLAIN */
 	bool mux;       /* RTP and RTCP on one port, as far as is known */
+	bool ice[2];    /* the last description of the far end, ours, had ICE */
 	struct tg_key *key;
 	struct tg_srtp *rx[TG_KEY_COMPONENTS]; /* [RTCP] only when it has keys */
 	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
@@ -210,6 +211,10 @@ uint64_t tg_ses_sockets_bound(void);
 /* The held socket without a stream that was bound next after `order` */
 struct tg_ses_socket *tg_ses_call_next_held(
 		struct tg_ses_call *c, uint64_t order);
+
+/* Puts every socket of the stream into the mode that st->clear says. Call and
+ * stream locked */
+void tg_ses_stream_mode(struct tg_ses_stream *st);
 
 /* Ties a socket to a stream; call locked. False: it serves another stream */
 bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,

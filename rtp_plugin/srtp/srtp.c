@@ -257,7 +257,8 @@ static bool is_retired(
 	return false;
 }
 
-static bool stays(const struct tg_srtp_keys *keys, const struct tg_srtp_master *m)
+static bool stays(
+		const struct tg_srtp_keys *keys, const struct tg_srtp_master *m)
 {
 	for(size_t i = 0; i < keys->n; i++)
 		if(tg_srtp_master_same_key(&keys->master[i], m))
@@ -266,8 +267,7 @@ static bool stays(const struct tg_srtp_keys *keys, const struct tg_srtp_master *
 }
 
 /* False: no memory, or more changes of keys than a call has */
-static bool retire_masters(
-		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+static bool retire_masters(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
 	if(ctx->dir != TG_SRTP_TX)
 		return true;
@@ -280,8 +280,7 @@ static bool retire_masters(
 			continue;
 		if(ctx->retired->n == RETIRED_MAX)
 			return false;
-		digest_of(&ctx->master[i].key,
-				ctx->retired->digest[ctx->retired->n++]);
+		digest_of(&ctx->master[i].key, ctx->retired->digest[ctx->retired->n++]);
 	}
 	return true;
 }
@@ -292,8 +291,7 @@ static enum tg_srtp_rc change_keys(
 	bool anew = ctx->dir == TG_SRTP_RX && !keeps_a_key(ctx, keys);
 	enum tg_srtp_rc rc;
 
-	if(!keys_fit(keys) || reuses_rtcp_index(ctx, keys)
-			|| is_retired(ctx, keys))
+	if(!keys_fit(keys) || reuses_rtcp_index(ctx, keys) || is_retired(ctx, keys))
 		return TG_SRTP_BAD_KEY;
 	if(!retire_masters(ctx, keys))
 		return TG_SRTP_NO_MEMORY;

@@ -107,7 +107,7 @@ static void held_sockets_drop_everything(void **state)
 	tg_ses_call_put(c);
 }
 
-static void a_secured_socket_without_keys_passes_stun_alone(void **state)
+static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 {
 	struct tg_ses_call *c = tg_ses_call_get(TG_SPAN("nokey"), true);
 	uint8_t rtp[300] = {0x80}, stun[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
@@ -129,6 +129,10 @@ static void a_secured_socket_without_keys_passes_stun_alone(void **state)
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, rtp, &n));
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, rtp, &n, sizeof(rtp)));
 	n = sizeof(stun);
+	st->ice[0] = true; /* one agent is none */
+	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
+	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, stun, &n, sizeof(stun)));
+	st->ice[1] = true;
 	assert_int_equal(TG_SES_PASS, tg_ses_packet_in(s, &from, stun, &n));
 	stun[4] = 0; /* first octet of STUN, but no STUN */
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
@@ -270,7 +274,7 @@ int main(void)
 			cmocka_unit_test(a_call_ends_with_its_last_socket),
 			cmocka_unit_test(an_exchange_in_flight_keeps_the_call),
 			cmocka_unit_test(held_sockets_drop_everything),
-			cmocka_unit_test(a_secured_socket_without_keys_passes_stun_alone),
+			cmocka_unit_test(a_secured_socket_without_keys_passes_stun_of_ice_alone),
 			cmocka_unit_test(a_later_secured_call_adopts_its_plain_sockets),
 			cmocka_unit_test(a_port_alone_must_be_unambiguous),
 			cmocka_unit_test(close_under_readers_leaks_and_breaks_nothing),
