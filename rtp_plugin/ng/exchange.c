@@ -228,6 +228,20 @@ static bool take_token(struct tg_ngx *x, struct tg_span token)
 /* ---- the legs of an exchange -------------------------------------------- */
 
 /* The offerer's tag names the "from" leg, the answerer's the "to" leg */
+/* Would keys made for the one profile do for the other? */
+static bool same_keying(
+		const struct tg_ng_profile *a, const struct tg_ng_profile *b)
+{
+	return tg_span_eq(a->peer, b->peer) && tg_span_eq(a->identity, b->identity)
+		   && memcmp(a->key_exchange, b->key_exchange, sizeof(a->key_exchange))
+					  == 0
+		   && memcmp(a->suite, b->suite, sizeof(a->suite)) == 0
+		   && a->dialect == b->dialect && a->mki_octets == b->mki_octets
+		   && a->lifetime_log2 == b->lifetime_log2
+		   && a->replay_window == b->replay_window
+		   && a->dtls_verify_ca == b->dtls_verify_ca;
+}
+
 static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
 {
 	bool to = side == TG_NG_LEG_TO;
@@ -244,6 +258,10 @@ static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
 		}
 		x->forked = leg != NULL;
 	}
+	/* the next peer that is tried never gets the keys of the one before */
+	if(leg != NULL && x->command == TG_NGX_OFFER
+			&& !same_keying(&leg->profile, &x->profile))
+		tg_ses_leg_close(leg);
 	if(leg == NULL && x->command == TG_NGX_OFFER)
 		leg = tg_ses_leg_new(x->call, tag, branch, &x->profile);
 	else if(leg != NULL && !tg_ses_leg_set_profile(leg, &x->profile))

@@ -77,6 +77,20 @@ class Modes(Bench):
                 self.assert_sealed(*self.call(True, level, to_tag="b"))
                 self.ng.ask("delete", self.call_id, from_tag="a")
 
+    def test_the_next_peer_gets_keys_of_its_own(self):
+        keys = []
+        for peer, suite in (("gateway1", SUITE), ("gateway1", SUITE),
+                            ("gateway2", SUITE), ("gateway2", "AEAD_AES_256_GCM")):
+            reply = self.ng.secured(
+                "offer", self.call_id, "to", {"peer": peer, "suites": suite},
+                from_tag="a", direction=["in", "out"], sdp=describe(
+                    PHONE, [("audio", 10000, "RTP/AVP", "0", [])]))
+            keys += re.findall(rf"a=crypto:\d+ {suite} inline:(\S+)", reply["sdp"])
+        self.assertEqual(4, len(keys))
+        self.assertEqual(keys[0], keys[1])  # the same offer again
+        self.assertEqual(3, len(set(keys)))
+        self.ng.ask("delete", self.call_id, from_tag="a")
+
     def test_stun_without_ice_goes_nowhere(self):
         plain, trunk = self.call(True)
         stranger = self.endpoint(STRANGER, 15000)

@@ -274,7 +274,8 @@ int main(void)
 			cmocka_unit_test(a_call_ends_with_its_last_socket),
 			cmocka_unit_test(an_exchange_in_flight_keeps_the_call),
 			cmocka_unit_test(held_sockets_drop_everything),
-			cmocka_unit_test(a_secured_socket_without_keys_passes_stun_of_ice_alone),
+			cmocka_unit_test(
+					a_secured_socket_without_keys_passes_stun_of_ice_alone),
 			cmocka_unit_test(a_later_secured_call_adopts_its_plain_sockets),
 			cmocka_unit_test(a_port_alone_must_be_unambiguous),
 			cmocka_unit_test(close_under_readers_leaks_and_breaks_nothing),
