@@ -23,6 +23,8 @@ def tearDownModule():
 
 
 class Peers(unittest.TestCase):
+    """(A5, A9, A16, A27, A28)"""
+
     def test_gateway2_call_is_secured_by_dtls(self):
         ok, seen = lab_rows.call_verdict(LAB, "gateway2.pcap", False, "gateway2")
         self.assertTrue(ok, seen)

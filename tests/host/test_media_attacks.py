@@ -11,7 +11,7 @@ from rtpcall import Bench
 
 
 class OtherNames(Bench):
-    """Requests that name the call otherwise than we read it"""
+    """Requests that name the call otherwise than we read it (A32, B14)"""
 
     def send(self, message, cookie=None):
         ng = self.edge.ng()
@@ -113,6 +113,8 @@ class ForkedChild(Bench):
 
 
 class Floods(Bench):
+    """(A15, A32)"""
+
     def test_a_secured_leg_outlives_garbage_and_empty_datagrams(self):
         call = self.call()
         self.assert_secured(call)

@@ -20,6 +20,8 @@ def keys_of(sdp):
 
 
 class Renegotiation(Bench):
+    """(A15, B8, B10)"""
+
     def again(self, call, sdp=None, **keys):
         """A re-INVITE by the phone"""
         to_tag = {"to_tag": "b"}
@@ -171,7 +173,7 @@ class Renegotiation(Bench):
 
 
 class Supported(Bench):
-    """Optional SRTP in both dialects"""
+    """Optional SRTP in both dialects (A16, A17, B7)"""
 
     def one_sided(self, profile, sdp, leg="from", call_id=None):
         ng = self.edge.ng()
@@ -251,6 +253,8 @@ class Supported(Bench):
 
 
 class Parameters(Bench):
+    """(B8)"""
+
     def test_mki_and_lifetime_in_our_offer(self):
         call = self.call(profile={"mki": "4", "lifetime": "31"})
         self.assertRegex(call.wire_offer,
@@ -292,6 +296,8 @@ class Parameters(Bench):
 
 
 class Forks(Bench):
+    """(B10)"""
+
     def test_a_second_far_end_takes_over(self):
         """Two answers to one offer: 183 of one phone, 200 of another"""
         call = Call(self.edge, self.far, "fork@test")
@@ -355,7 +361,7 @@ class Forks(Bench):
 
 
 class Generated(Bench):
-    """Packets that the daemon makes itself leave protected too"""
+    """Packets that the daemon makes itself leave protected too (A32)"""
 
     def test_media_player(self):
         call = self.call(edge_keys={})
@@ -412,6 +418,8 @@ class Ice(Bench):
 
 
 class Restart(Bench):
+    """(A32)"""
+
     def test_secured_calls_do_not_survive_as_clear_ones(self):
         call = self.call()
         self.assert_secured(call)

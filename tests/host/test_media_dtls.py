@@ -73,6 +73,8 @@ class DtlsBench(Bench):
 
 
 class DtlsCalls(DtlsBench):
+    """(A5, A15)"""
+
     def both_callers(self, role):
         for caller in ("phone", "telephone"):
             with self.subTest(caller):
@@ -189,6 +191,8 @@ class DtlsCalls(DtlsBench):
 
 
 class PassiveFarEnd(DtlsBench):
+    """(A5)"""
+
     far_options = {"options": ("--dtls-passive",)}
 
     def test_far_end_is_passive(self):
@@ -196,7 +200,8 @@ class PassiveFarEnd(DtlsBench):
 
 
 class Certificates(DtlsBench):
-    """Two nodes with the plugin: the edge asks for a CA and for a name"""
+    """Two nodes with the plugin: the edge asks for a CA and for a name
+    (A11, A27)"""
 
     @classmethod
     def setUpClass(cls):

@@ -17,6 +17,8 @@ WRAPPER = (pathlib.Path(os.environ.get("TG_SOURCE", ".")) / "rtp_plugin" /
 
 
 class Refusals(unittest.TestCase):
+    """(A32, B14)"""
+
     def assert_refuses(self, *words, options=(), **arguments):
         daemon = Rtpengine(self.id().rsplit(".")[-1], options=options,
                            **arguments)
@@ -174,7 +176,7 @@ class NotThere(unittest.TestCase):
 
 
 class Control(unittest.TestCase):
-    """The ng socket of a running daemon"""
+    """The ng socket of a running daemon (B14)"""
 
     @classmethod
     def setUpClass(cls):
@@ -268,6 +270,8 @@ class Background(unittest.TestCase):
 
 
 class Wrapper(unittest.TestCase):
+    """(B14)"""
+
     def run_wrapper(self, daemon, **env):
         return subprocess.run(
             [WRAPPER, "--version"], capture_output=True, text=True,

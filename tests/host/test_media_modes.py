@@ -20,6 +20,8 @@ CLEAR = b"clear! " * 22
 
 
 class Modes(Bench):
+    """(A32, B10)"""
+
     def setUp(self):
         self.phone = self.endpoint(PHONE, 10000)
         self.gateway = self.endpoint(GATEWAY, 12000)

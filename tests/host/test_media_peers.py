@@ -23,7 +23,8 @@ FIRST = 65500  # sequence number, so that it wraps
 
 @unittest.skipUnless(shutil.which("ffmpeg"), "no ffmpeg command")
 class Ffmpeg(Bench):
-    """The far end is ffmpeg, which knows nothing but SRTP with a given key"""
+    """The far end is ffmpeg, which knows nothing but SRTP with a given key
+    (A5, A15)"""
 
     numbers = iter(range(20000, 21000, 10))
 
@@ -193,6 +194,8 @@ class Pump:
 
 
 class Burst(Bench):
+    """(A32)"""
+
     ROUNDS, CALLS, OPEN = 4, 100, 12
     GROWTH_OCTETS = 3 << 20  # replies are remembered for a minute
 
@@ -259,6 +262,8 @@ class Burst(Bench):
 
 
 class Killed(Bench):
+    """(A32)"""
+
     def test_no_clear_packet_after_a_kill(self):
         call = self.call(edge_keys=TWO_SIDES)
         self.assert_secured(call)
@@ -296,7 +301,7 @@ class Killed(Bench):
 
 
 class Recording(Bench):
-    """The daemon's own recording: plain RTP, though the leg is secured"""
+    """The daemon's own recording: plain RTP, though the leg is secured (A5)"""
 
     @classmethod
     def setUpClass(cls):

@@ -18,6 +18,8 @@ SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32",
 TWO_SIDES = {"direction": ["in", "out"]}
 
 class SdesCalls(Bench):
+    """(A5, A14, A15)"""
+
     def test_gateway_is_called(self):
         call = self.call()
         self.assertRegex(call.wire_offer, r"m=audio \d+ RTP/SAVP 0\r")
@@ -160,7 +162,7 @@ class SdesCalls(Bench):
 
 class OnePortTwoInterfaces(Bench):
     """Each interface has room for one pair of ports, so both legs of a call
-    get the same numbers: a port alone says nothing"""
+    get the same numbers: a port alone says nothing (A32)"""
 
     edge_options = {"ports": (30000, 30001)}
 
@@ -209,6 +211,8 @@ class Ipv6(Bench):
 
 
 class FailClosed(Bench):
+    """(A15, A32, B8)"""
+
     def clear(self, n=10):
         return [packet(5000 + i, p, 0xCCCC0000)
                 for i, p in enumerate(payloads(b"clear", n))]
@@ -316,7 +320,8 @@ class FailClosed(Bench):
 
 
 class Requests(Bench):
-    """What the ng side refuses, and that the daemon never sees it"""
+    """What the ng side refuses, and that the daemon never sees it
+    (A12, B14)"""
 
     def offer(self, call_id="bad@test", ng=None, sdp=None, **keys):
         sdp = sdp or describe("127.0.0.64",
@@ -524,7 +529,7 @@ class Requests(Bench):
 
 class PlainCalls(Bench):
     """Without the token nothing changes; without the plugin nothing is
-    promised"""
+    promised (B14)"""
 
     def plain_call(self, daemon, call_id, **keys):
         ng = daemon.ng()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """srtp_policy at the edge: what may come in, what may leave, and what becomes
-of a call whose answer may not pass (A5, A12, A15, B9, B10, B12, B14).
+of a call whose answer may not pass.
 
 Both ends are programs of this test: the gateway is a TLS server with its own
 certificate that answers what the test tells it. rtpengine and the plugin are
@@ -34,6 +34,8 @@ class Case(sdp_ends.Case):
 
 
 class OffersOfAClient(Case):
+    """(A5, B9)"""
+
     def refused(self, body, reason, names, **more):
         with self.gateway(answer_with()) as far:
             call = Call(self.client, body, **more)
@@ -93,6 +95,8 @@ class OffersOfAClient(Case):
 
 
 class WhatTheGatewayGets(Case):
+    """(A5, A15, B10)"""
+
     def test_offer_and_answer_are_secured_and_hold_no_proof(self):
         with self.gateway(answer_with()) as far:
             call = Call(self.client, offer(suites=(
@@ -156,6 +160,8 @@ class WhatTheGatewayGets(Case):
 
 
 class AnswersThatMayNotPass(Case):
+    """(A5, B9, B10)"""
+
     def refused(self, answer, reason, body=None):
         with self.gateway(answer) as far:
             call = Call(self.client, offer() if body is None else body)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """srtp_policy under other scripts and other policies: a script that forgets
-or contradicts it, engines, levels, dialects, audit mode, routes (A16, A17,
-B5, B7, B11, B14).
+or contradicts it, engines, levels, dialects, audit mode, routes.
 """
 
 import os
@@ -59,6 +58,8 @@ FULL = 'rtpengine_manage("$srtpp(flags) replace-origin replace-session-connectio
 
 
 class AScriptThatForgetsRtpengine(Mode):
+    """(A5, A32)"""
+
     @staticmethod
     def script_edit(text):
         return media_route(text, "xlog(\"no media\\n\");", "xlog(\"no media\\n\");")
@@ -89,6 +90,8 @@ class AScriptThatSecuresByItself(AScriptThatForgetsRtpengine):
 
 
 class AScriptThatForgetsTheAnswer(Mode):
+    """(A5)"""
+
     @staticmethod
     def script_edit(text):
         return media_route(text, FULL, "xlog(\"no media\\n\");")
@@ -107,6 +110,8 @@ class AScriptThatForgetsTheAnswer(Mode):
 
 
 class AStockMediaNode(AScriptThatForgetsRtpengine):
+    """(B14)"""
+
     script_edit = None
     plugin = False
 
@@ -115,6 +120,8 @@ class AStockMediaNode(AScriptThatForgetsRtpengine):
 
 
 class NativeTrunk(Mode):
+    """(A5)"""
+
     @staticmethod
     def policy_edit(text):
         return section(text, "media trunk", engine="native")
@@ -137,7 +144,7 @@ class NativeTrunk(Mode):
 
 
 class SupportedTrunk(Mode):
-    """Optional SRTP toward the gateway, RFC 8643"""
+    """Optional SRTP toward the gateway, RFC 8643 (A13, A16, A17, B7, B10)"""
 
     @staticmethod
     def policy_edit(text):
@@ -219,7 +226,7 @@ class SupportedNativeTrunk(SupportedTrunk):
 
 
 class ClearTrunk(Mode):
-    """media none over TLS: keys stay on the client's side"""
+    """media none over TLS: keys stay on the client's side (A12, A16)"""
 
     @staticmethod
     def policy_edit(text):
@@ -235,6 +242,8 @@ class ClearTrunk(Mode):
 
 
 class Audit(Mode):
+    """(B11)"""
+
     @staticmethod
     def policy_edit(text):
         return section(text, "policy", mode="audit")
@@ -248,7 +257,7 @@ class Audit(Mode):
 
 
 class DtlsClients(Mode):
-    """Clients with DTLS-SRTP by rtpengine itself"""
+    """Clients with DTLS-SRTP by rtpengine itself (A5)"""
 
     @staticmethod
     def policy_edit(text):
@@ -275,7 +284,7 @@ class DtlsClients(Mode):
 
 
 class TwoTrunks(Mode):
-    """mediation1 calls gateway1: both legs are the plugin's"""
+    """mediation1 calls gateway1: both legs are the plugin's (A14)"""
 
     def setUp(self):
         super().setUp()
@@ -323,7 +332,8 @@ class TwoTrunksThatDiffer(TwoTrunks):
 
 
 class MicrosoftTrunk(Mode):
-    """Optional SRTP as MS-SDPEXT has it: an accepting answer is RTP/SAVP"""
+    """Optional SRTP as MS-SDPEXT has it: an accepting answer is RTP/SAVP
+    (B7)"""
 
     @staticmethod
     def policy_edit(text):
@@ -372,6 +382,8 @@ def called(caller, callee, body, answer_body):
 
 
 class CallsToAClient(Mode):
+    """(A5)"""
+
     def setUp(self):
         super().setUp()
         registered(self.client)

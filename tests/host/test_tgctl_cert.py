@@ -19,6 +19,8 @@ def run(*args):
 
 
 class Verify(unittest.TestCase):
+    """(A22, B4)"""
+
     @classmethod
     def setUpClass(cls):
         pki.make(FOLDER)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Certificates that a client of OpenSSL's usual strength would not even show:
 weak keys and signatures, an issuer that is no CA, chains that are too large;
-and which of several names count (A11, A22, B1, B13).
+and which of several names count.
 """
 
 import contextlib
@@ -120,6 +120,8 @@ class Case(unittest.TestCase):
 
 
 class Strength(Case):
+    """(A22)"""
+
     def test_a_key_below_the_profile(self):
         self.refused(KEYS.leaf("gw1-weak"), "cert_weak")
 
@@ -142,6 +144,8 @@ class Strength(Case):
 
 
 class Issuers(Case):
+    """(A22)"""
+
     def test_a_leaf_is_no_ca(self):
         self.refused(KEYS.leaf("gw1-leafissued"), "cert_constraint")
 
@@ -150,6 +154,8 @@ class Issuers(Case):
 
 
 class Size(Case):
+    """(B13)"""
+
     def padded(self, octets):
         """Certificates behind the leaf that only weigh."""
         filler = CA.authority.issue(cn="filler", serial=7, extra=[
@@ -173,6 +179,8 @@ class Size(Case):
 
 
 class Names(Case):
+    """(A22, A30)"""
+
     def test_a_common_name_is_no_name(self):
         self.refused(KEYS.leaf("gw1-cnonly"), "cert_name")
 

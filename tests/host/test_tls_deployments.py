@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Deployments that must work: several peers behind one address, any address,
-softphones and a gateway behind one NAT, names by SNI, IPv6, old TLS, aliases
-(A18, A19, B2, B4, B6).
+softphones and a gateway behind one NAT, names by SNI, IPv6, old TLS, aliases.
 """
 
 import socket
@@ -133,6 +132,8 @@ class Case(unittest.TestCase):
 
 
 class Identities(Case):
+    """(A29, B4, B6)"""
+
     def test_two_peers_behind_one_address(self):
         self.served_as("a <null>", SHARED, "gateway1")
         self.served_as("b <null>", SHARED, "gateway2")
@@ -167,6 +168,8 @@ class Identities(Case):
 
 
 class Names(Case):
+    """(B2, B6)"""
+
     def test_the_server_name_picks(self):
         self.served_as("<null> named", NAMED)
         self.served_as("named <null>", NAMED, "gateway1", server_name="trunk.lab.test")
@@ -205,7 +208,7 @@ class Six(Case):
 
 
 class Aliases(Case):
-    """A connection that claims a port of its choice (;alias)."""
+    """A connection that claims a port of its choice (;alias) (A30)."""
 
     def claim(self, source, port, leaf=None):
         c = tls_edge.connect(KEYS, source, leaf)
@@ -243,6 +246,8 @@ class Aliases(Case):
 
 
 class Legacy(Case):
+    """(A19)"""
+
     def test_sfb2015_serves_1_0_to_1_2(self):
         policy = tls_edge.POLICY.replace("sfb2019", "sfb2015")
         # two profiles of tls.so: the security level survives the SNI switch

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Gate 1 inbound and gate 2, on a real Kamailio: who is served, who gets an
-alert, what is answered over UDP and TCP (A1, A2, A22, A25, A29-A32, B1, B4).
+alert, what is answered over UDP and TCP.
 """
 
 import ssl
@@ -39,6 +39,8 @@ class Case(unittest.TestCase):
 
 
 class Certificates(Case):
+    """(A1, A11, A22, A25, A27, A29, A30, B1, B9)"""
+
     def control(self):
         self.served(tls_edge.GATEWAY1, "gateway1")
 
@@ -105,6 +107,8 @@ for _leaf, (_reason, _alert) in BAD.items():
 
 
 class WithoutCertificate(Case):
+    """(A1, A2, A10, A25, A29)"""
+
     def test_a_client_is_served(self):
         self.served(tls_edge.CLIENT)
 
@@ -130,6 +134,8 @@ class WithoutCertificate(Case):
 
 
 class Versions(Case):
+    """(A20, B2)"""
+
     def test_1_2_and_1_3_are_served(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             self.served(tls_edge.CLIENT, None, lowest=version, highest=version)
@@ -167,6 +173,8 @@ class Versions(Case):
 
 
 class InClear(Case):
+    """(A2, A9, A32, B9)"""
+
     def ask(self, transport, source, method="OPTIONS"):
         with sip.Connection(transport, ("127.0.0.1", 5060), source) as c:
             answer = c.request(method, "sip:edge.lab.test", timeout=1)
@@ -193,6 +201,8 @@ class InClear(Case):
 
 
 class Pushed(Case):
+    """(B1)"""
+
     def test_sip_behind_the_handshake_is_not_parsed(self):
         """Octets that arrive with the end of a handshake that is refused."""
         before = EDGE.messages_taken()

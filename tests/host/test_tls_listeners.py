@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One edge, several listeners and names; IPv6 and IPv4-mapped addresses; peers
-that open the connection and peers that are called (A25, A29, B6).
+that open the connection and peers that are called.
 """
 
 import contextlib
@@ -118,6 +118,8 @@ class Case(unittest.TestCase):
 
 
 class Listeners(Case):
+    """(B6)"""
+
     def test_each_has_its_own_parties(self):
         self.served_as("trunk <null>", FIRST, PLACE, "gateway1")
         self.served_as("partner <null>", SECOND, PLACE, "partner1", "partners.lab.test")
@@ -145,6 +147,8 @@ class Listeners(Case):
 
 
 class Addresses(Case):
+    """(A29)"""
+
     def test_a_peer_over_ipv6(self):
         with over_six("gateway2") as c:
             self.assertEqual(self.who(c), "six <null>")
@@ -193,6 +197,8 @@ class Six(tls_edge.Server):
 
 
 class BothWays(Case):
+    """(A1, A25)"""
+
     def call(self, address, port):
         with tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
             c.send(sip.build("MESSAGE", "sip:bob@edge.lab.test", c, headers=[

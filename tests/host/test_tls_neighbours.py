@@ -68,6 +68,8 @@ modparam("http_client", "verify_host", 0)
 
 
 class WebSockets(unittest.TestCase):
+    """(A7, A8)"""
+
     PORTS = ("tcp:127.0.0.1:5080", "tls:127.0.0.1:5443")
     LOAD = kamailio.WITH_POLICY + """
 loadmodule "xhttp.so"

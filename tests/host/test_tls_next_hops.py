@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An impostor at a peer's address gets no octet, whatever the edge wants to
 send: each method, retransmissions, CANCEL, dispatcher's OPTIONS, replies, what
-a dialog's IP Contact asks for, a name that resolves elsewhere (A30-A32, B1,
-B12).
+a dialog's IP Contact asks for, a name that resolves elsewhere.
 
 The right server at the same place, under the same steps, is the control.
 """
@@ -153,6 +152,8 @@ METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "MESSAGE", "UPDATE", "PR
 
 
 class Methods(Case):
+    """(A30, B1)"""
+
     def send(self, leaf, method):
         with tls_edge.Server(KEYS, leaf, self.there) as s, self.client() as c:
             c.send(self.build(c, method))
@@ -176,7 +177,7 @@ for _method in METHODS:
 
 
 class Waiting(Case):
-    """Requests that pile up while a handshake takes its time."""
+    """Requests that pile up while a handshake takes its time (A30, B1)."""
 
     def repeated(self, leaf):
         with Held(leaf, self.there) as s, self.client() as c:
@@ -220,6 +221,8 @@ class Waiting(Case):
 
 
 class Probes(Case):
+    """(A1, B1)"""
+
     def test_dispatchers_options(self):
         place = ("127.0.0.22", 5067)
         with tls_edge.Server(KEYS, "gateway1", place) as s:
@@ -235,7 +238,7 @@ class Probes(Case):
 
 class Replies(Case):
     """The connection that brought the request has gone; RFC 3261 18.2.2 opens
-    another one to the address in Via."""
+    another one to the address in Via (A32, B1)."""
 
     def answered(self, leaf):
         port = next(_ports)
@@ -260,6 +263,8 @@ class Replies(Case):
 
 
 class Existing(Case):
+    """(A30)"""
+
     def test_a_connection_ends_with_its_verdict(self):
         policy = EDGE.fill(tls_edge.POLICY.replace("@PKI@", KEYS.path))
         self.addCleanup(EDGE.rpc, "tls_policy.reload")
@@ -279,7 +284,8 @@ class Existing(Case):
 
 
 class Names(Case):
-    """The next hop by name, over a name service that an attacker may hold."""
+    """The next hop by name, over a name service that an attacker may hold
+    (A31, B12)."""
 
     def tearDown(self):
         resolve()
@@ -313,7 +319,8 @@ class Names(Case):
 
 
 class Dialogs(Case):
-    """Requests inside a dialog go to the IP address of a Contact."""
+    """Requests inside a dialog go to the IP address of a Contact
+    (A30, B12)."""
 
     def call(self, c):
         """The request line and headers that the BYE of this call needs."""
@@ -382,7 +389,7 @@ class Dialogs(Case):
 
 
 class Registered(Case):
-    """What a phone wrote into its Contact."""
+    """What a phone wrote into its Contact (A32, B12)."""
 
     def call(self, phone, contact):
         """Registers it, then the status of a request to who registered."""

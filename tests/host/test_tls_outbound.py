@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Gate 1 outbound and gate 4: what leaves, to whom, and how fast a caller
-learns that it may not (A27, A30-A32, B1, B12).
+learns that it may not.
 
 A next hop is a TLS server of the test that counts what it can decrypt and
 answers 200, so that a missing check shows as a call that works.
@@ -106,6 +106,8 @@ class Case(unittest.TestCase):
 
 
 class RightServer(Case):
+    """(A1, A25)"""
+
     def test_is_served_with_its_name_asked_for(self):
         with server("gateway1") as s:
             self.served()
@@ -149,6 +151,8 @@ IMPOSTORS = {  # leaf: (reason, alert)
 
 
 class Impostors(Case):
+    """(A27, A30, B1)"""
+
     def check(self, leaf, reason, alert, method="INVITE"):
         lines = len(EDGE.decisions(gate="handshake-out", reason=reason))
         with server(leaf) as s:
@@ -253,6 +257,8 @@ class Spoiler:
 
 
 class NoProofOfKey(Case):
+    """(A23, A30)"""
+
     def through(self, spoil):
         with server("gateway1", port=5068, highest=ssl.TLSVersion.TLSv1_2) as s:
             spoiler = Spoiler("127.0.0.21", 5067, ("127.0.0.21", 5068), spoil)
@@ -283,7 +289,8 @@ class Unreachable(Case):
 
 
 class Destinations(Case):
-    """What the policy does not admit: nothing leaves, the caller is told."""
+    """What the policy does not admit: nothing leaves, the caller is told
+    (A32, B12)."""
 
     def nothing_reaches(self, kind, address, port, next_hop, **more):
         with socket.socket(socket.AF_INET, kind) as s:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What surrounds the gates of tls_policy: start and its refusals, reload and
-what it does to live connections, functions, variables, commands, limits (B5,
-B9, B11, B13, B15).
+what it does to live connections, functions, variables, commands, limits.
 """
 
 import contextlib
@@ -51,6 +50,8 @@ def with_policy(name, policy=POLICY, **more):
 
 
 class Start(unittest.TestCase):
+    """(A9, A10, A21, B5)"""
+
     def refuses(self, pattern, **more):
         log = tls_edge.edge(self.id().rpartition(".")[2], KEYS, **more).refuses_to_start()
         self.assertRegex(log, pattern)
@@ -123,6 +124,8 @@ class Running(unittest.TestCase):
 
 
 class Values(Running):
+    """(B6)"""
+
     def seen(self, source, leaf=None, transport="tls"):
         with contextlib.ExitStack() as stack:
             if transport == "tls":
@@ -149,6 +152,8 @@ class Values(Running):
 
 
 class Routes(Running):
+    """(B9)"""
+
     def ask(self, source, leaf, route, method="OPTIONS"):
         with tls_edge.connect(KEYS, source, leaf) as c:
             return c.request(method, "sip:route@edge.lab.test",
@@ -172,6 +177,8 @@ class Routes(Running):
 
 
 class Commands(Running):
+    """(B15)"""
+
     def test_peers(self):
         self.assertRegex(self.edge.rpc("tls_policy.peers"),
                          r"(?s)peer: gateway1.*role: gateway.*identity: gw1\.lab\.test")
@@ -200,6 +207,8 @@ class Commands(Running):
 
 
 class Reload(Running):
+    """(B3, B5)"""
+
     def options(self, connection):
         return connection.request("OPTIONS", "sip:edge.lab.test", timeout=3)
 
@@ -258,6 +267,8 @@ class Reload(Running):
 
 
 class Audit(Running):
+    """(B11)"""
+
     def test_lets_pass_and_says_so(self):
         self.reload(self.policy.replace("profile = sfb2019", "profile = sfb2019\nmode = audit"))
         for source, leaf in ((tls_edge.MEDIATION1, "gateway1"), (tls_edge.MEDIATION1, None),
@@ -279,6 +290,8 @@ class Audit(Running):
 
 
 class Limits(unittest.TestCase):
+    """(B13)"""
+
     POLICY = POLICY.replace("address = 127.0.0.64/26", """address = 127.0.0.64/26
 handshakes_per_sec = 5
 max_pending = 3

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two peers behind one address with TLS profiles of their own: the handshake
-offers what either may use, and each is held to its own (A20, B6).
+offers what either may use, and each is held to its own.
 """
 
 import ssl
@@ -55,6 +55,8 @@ def tearDownModule():
 
 
 class OwnProfile(unittest.TestCase):
+    """(A20, B6)"""
+
     def knock(self, leaf, cipher, highest=ssl.TLSVersion.TLSv1_2):
         return tls_edge.knock(KEYS, SHARED, leaf, ciphers=cipher, highest=highest)
 

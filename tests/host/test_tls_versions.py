@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """TLS versions of the profiles, asked for and offered by openssl and GnuTLS;
-SSL 3.0; sessions carried from one server name to another (A18-A20, A23, B2).
+SSL 3.0; sessions carried from one server name to another.
 """
 
 import os
@@ -134,7 +134,7 @@ def gnutls(target, version):
 
 
 class Asked(unittest.TestCase):
-    """What comes in, from clients that speak one version only."""
+    """What comes in, from clients that speak one version only (A19, A20)."""
 
     def openssl(self, edge, version, source=tls_edge.CLIENT, leaf=None):
         return s_client(edge, source, VERSIONS[version], "-cipher", "ALL:@SECLEVEL=0",
@@ -189,7 +189,7 @@ class Asked(unittest.TestCase):
 
 
 class Ssl3(unittest.TestCase):
-    """No tool has it any more: a ClientHello by hand (RFC 6101)."""
+    """No tool has it any more: a ClientHello by hand (RFC 6101) (A18)."""
 
     SUITES = bytes.fromhex("c009c00ac013c014002f0035000a0005")
 
@@ -238,7 +238,7 @@ class OldServer(tls_edge.Server):
 
 class Offered(unittest.TestCase):
     """What goes out. Each version has a port of its own: no connection and no
-    failure of another round counts."""
+    failure of another round counts (A19, A20)."""
 
     def call(self, edge, leaf, version):
         port = 5070 + int(version[-1])
@@ -273,7 +273,7 @@ class Offered(unittest.TestCase):
 
 class Sessions(unittest.TestCase):
     """A session taken without a certificate under one name, shown under the
-    name of a peer, by openssl s_client."""
+    name of a peer, by openssl s_client (A23, B2)."""
 
     def carry(self, version, *words):
         """What s_client says when it comes back as trunk.lab.test, and whether

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * SDES: RFC 4568, the dialect of Microsoft's products, and what must never be
- * taken.
+ * taken (B8).
  */
 #include <setjmp.h>
 #include <stdarg.h>

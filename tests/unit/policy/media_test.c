@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Which media profile holds, and where keys may travel.
+ * Which media profile holds, and where keys may travel (A12, A13, A16).
  */
 #include "help.h"
 

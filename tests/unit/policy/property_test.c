@@ -4,7 +4,7 @@
  * Properties over random policies and random facts: a stricter policy never
  * turns a denial into permission; a trace changes nothing; the tables find
  * what a walk over all rules finds. The seed of a failure is printed;
- * TG_SEED=N plays it again.
+ * TG_SEED=N plays it again (A29).
  */
 #include "help.h"
 

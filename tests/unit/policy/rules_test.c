@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Load rules of the security model: what a policy must not say, and what it
- * may only say with a warning. Rows are those of doc/policy.md.
+ * may only say with a warning. Rows are those of doc/policy.md
+ * (A9, A10, A12, A16, A21, B5).
  */
 #include "help.h"
 

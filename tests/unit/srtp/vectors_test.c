@@ -4,7 +4,7 @@
  * Test vectors: RFC 3711 appendix B, RFC 6188 section 7, RFC 7714 sections 16
  * and 17. Those of RFC 7714 and B.2 give session keys, which no SRTP interface
  * takes: they prove the reference, and the packet layer is then held against
- * the reference with derived keys.
+ * the reference with derived keys (A15).
  */
 #include <setjmp.h>
 #include <stdarg.h>

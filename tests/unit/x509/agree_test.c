@@ -3,7 +3,7 @@
  *
  * A second opinion. Random certificates, chains and questions: whatever is
  * accepted here, OpenSSL's own verification with its purpose, host name and
- * CRL checks accepts, too; and what it refuses is refused here.
+ * CRL checks accepts, too; and what it refuses is refused here (A22).
  */
 #include "x509/testpki.h"
 

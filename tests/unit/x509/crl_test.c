@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Revocation: RFC 5280 sections 5 and 6.3, and the three ways to ask for it.
+ * Revocation: RFC 5280 sections 5 and 6.3, and the three ways to ask for it
+ * (A26).
  */
 #include "x509/testpki.h"
 

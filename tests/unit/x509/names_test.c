@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * RFC 5922 section 7: which names of a certificate are identities, and what
- * they match.
+ * they match (A22, A30).
  */
 #include "x509/testpki.h"
 

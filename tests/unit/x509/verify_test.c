@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The whole verdict: each refusal beside the certificate that differs from it
- * in one respect and is accepted.
+ * in one respect and is accepted (A11, A22, B4).
  */
 #include "x509/testpki.h"
 
