@@ -213,6 +213,7 @@ test-teeth: ## the refusals must fail without our modules
 test-matrix: ## the other versions of the hosts
 	$(call script,tests/matrix)
 
+MINUTES ?= 10
 ##@ Lab
 lab: ## bring the lab up, play the calls, print the table, take it down
 	@$(MAKE) --no-print-directory deps
@@ -226,6 +227,8 @@ lab-docker: ## the same as containers
 	$(call script,docker/lab)
 bench: all tools ## measure against the budgets
 	$(call script,tests/bench/run)
+soak: all tools ## MINUTES (10) of handshakes, reloads, traffic; SOAK=options
+	$(call script,tests/bench/soak,--minutes $(MINUTES) $(SOAK))
 
 ##@ Care
 lint: ## format, clang-tidy, cppcheck, arrows, licences (P=paths)
@@ -279,7 +282,7 @@ clean: ## remove what was built; keep what deps fetched
 
 FORCE:
 .PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
-	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench \
+	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench soak \
 	lint format asan fuzz install clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \

@@ -70,9 +70,9 @@ transport = tls
 
 
 class Edge:
-    """One Kamailio under measurement."""
+    """One Kamailio under measurement. under: a program that runs it."""
 
-    def __init__(self, name, port, folder, build, secured):
+    def __init__(self, name, port, folder, build, secured, under=()):
         self.port = port
         self.folder = folder
         ours = ""
@@ -84,7 +84,7 @@ class Edge:
             f.write(KAMAILIO.format(host=HOST, port=port, ours=ours,
                                     tls_cfg=f"{folder}/tls.cfg"))
         self.daemon = proc.Daemon(
-            f"bench-{name}", ["kamailio", "-DD", "-E", "-f", config, "-m", "128",
+            f"bench-{name}", [*under, "kamailio", "-DD", "-E", "-f", config, "-m", "128",
                               "-M", "16", "-x", "fm", "-X", "fm"],
             folder, folder, ready=[("tcp", HOST, port)])
 
@@ -107,7 +107,8 @@ def compare(stock, policy, what, cost, bound, unit):
     return measure.report(what, with_ours, without, bound, unit)
 
 
-def run(build):
+def prepare(build):
+    """Keys and configuration that both have. -> their folder"""
     folder = os.path.join(build, "bench", "signalling")
     os.makedirs(folder, exist_ok=True)
     pki_dir = os.path.join(folder, "pki")
@@ -115,6 +116,11 @@ def run(build):
     for name, text in (("tls.cfg", TLS), ("policy.cfg", POLICY)):
         with open(os.path.join(folder, name), "w", encoding="ascii") as f:
             f.write(text.format(pki=pki_dir, source=SOURCE))
+    return folder
+
+
+def run(build):
+    folder = prepare(build)
     edges = [Edge("stock", 5071, folder, build, False),
              Edge("policy", 5073, folder, build, True)]
     stock, policy = edges

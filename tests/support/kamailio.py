@@ -37,10 +37,12 @@ def module_folder():
 
 
 class Kamailio(kamcmd.Counters):
-    """name: of its files. ready: what proc.Daemon waits for."""
+    """name: of its files. ready: what proc.Daemon waits for. memory: the
+    memory managers' options; they matter on 5.6.3 (kamailio#3791)."""
 
     def __init__(self, folder, config, files=None, ready=(), name="kamailio",
-                 shared_mb=64, arguments=(), env=None):
+                 shared_mb=64, arguments=(), env=None,
+                 memory=("-x", "fm", "-X", "fm")):
         self.folder, self.name = os.path.abspath(folder), name
         os.makedirs(self.folder, exist_ok=True)
         self.socket = os.path.join(self.folder, f"{name}_ctl")
@@ -48,7 +50,7 @@ class Kamailio(kamcmd.Counters):
             self.write(path, text)
         self.write(f"{name}.cfg", config)
         argv = ["kamailio", "-DD", "-E", "-f", os.path.join(self.folder, f"{name}.cfg"),
-                "-x", "fm", "-X", "fm", "-m", str(shared_mb), "-M", "8",
+                *memory, "-m", str(shared_mb), "-M", "8",
                 "-Y", self.folder, "-w", self.folder, *arguments]
         self.daemon = proc.Daemon(name, argv, self.folder, self.folder, env=env,
                                   ready=ready)
