@@ -33,6 +33,11 @@ void *tg_compact_alloc(size_t octets, bool *on_heap)
 	return p;
 }
 
+bool tg_compact_is_rare(void)
+{
+	return room && room->ciphers++ > 0;
+}
+
 #if defined(__x86_64__)
 
 bool tg_compact_available(const char **why)

@@ -47,10 +47,18 @@ bool tg_compact_install(const char **why);
 struct tg_compact_room {
 	uint8_t *next; /* aligned to 16 octets */
 	uint8_t *end;
+	unsigned ciphers; /* made by now */
 };
 void tg_compact_use_room(struct tg_compact_room *room);
 
 /* Zeroed, aligned to 16 octets; NULL: out of memory. For the types */
 void *tg_compact_alloc(size_t octets, bool *on_heap);
+
+/*
+ * Asked once by each cipher that is made. libsrtp2 makes that of SRTP first;
+ * what follows in a room is for SRTCP and for deriving keys: seldom used, so
+ * it keeps its key and expands it for each packet.
+ */
+bool tg_compact_is_rare(void);
 
 #endif

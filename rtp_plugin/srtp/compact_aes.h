@@ -77,6 +77,25 @@ TG_AES_INLINE void tg_aes_expand_256(const uint8_t key[32], __m128i rk[15])
 	TG_AES_STEP_256_EVEN(rk, 14, 0x40);
 }
 
+#define TG_AES_KEYS_MAX 15
+
+/* Blocks of 16 octets: the round keys, or the key alone to make them from */
+static inline size_t tg_aes_kept(int rounds, bool rare)
+{
+	if(rare)
+		return rounds == 10 ? 1 : 2;
+	return (size_t)rounds + 1;
+}
+
+TG_AES_INLINE void tg_aes_expand(
+		const uint8_t *key, int rounds, __m128i rk[TG_AES_KEYS_MAX])
+{
+	if(rounds == 10)
+		tg_aes_expand_128(key, rk);
+	else
+		tg_aes_expand_256(key, rk);
+}
+
 TG_AES_INLINE __m128i tg_aes_block(const __m128i *rk, int rounds, __m128i b)
 {
 	b = _mm_xor_si128(b, rk[0]);

@@ -28,11 +28,19 @@ enum step { IDLE = 0, TAKES_AAD, SEALED };
 struct gcm {
 	srtp_cipher_t cipher;
 	bool on_heap;
+	bool rare; /* keeps the key alone */
 	uint8_t rounds;
-	uint8_t tag_octets;    /* 8 or 16 */
-	__m128i power[POWERS]; /* H, H^2, H^3, H^4 */
-	__m128i key[];         /* rounds + 1 */
+	uint8_t tag_octets; /* 8 or 16 */
+	/* a schedule: H, H^2, H^3, H^4, then the round keys */
+	__m128i kept[];
 };
+
+static size_t octets_of(int rounds, bool rare)
+{
+	return sizeof(struct gcm)
+		   + (tg_aes_kept(rounds, rare) + (rare ? 0 : POWERS))
+					 * sizeof(__m128i);
+}
 
 /*
  * One packet on its way: libsrtp2 goes from set_iv to the tag without a pause,
@@ -40,6 +48,8 @@ struct gcm {
  */
 TG_COMPACT_THREAD struct {
 	const struct gcm *owner;
+	const __m128i *power; /* of the owner's schedule, or of the spare one */
+	const __m128i *key;
 	enum step step;
 	srtp_cipher_direction_t direction;
 	uint32_t aad_octets;
@@ -49,6 +59,9 @@ TG_COMPACT_THREAD struct {
 	__m128i first;    /* counter block 1: IV || 1 */
 	__m128i hash;     /* so far */
 } now;
+
+/* The schedule of a rare cipher while it works on a packet */
+TG_COMPACT_THREAD __m128i spare[POWERS + TG_AES_KEYS_MAX];
 
 /* ---- GHASH -------------------------------------------------------------- */
 
@@ -112,35 +125,35 @@ TG_AES_INLINE __m128i multiply(__m128i a, __m128i b)
 	return reduce(&p);
 }
 
-TG_AES_INLINE void absorb_one(const struct gcm *c, __m128i block)
+TG_AES_INLINE void absorb_one(__m128i block)
 {
-	now.hash = multiply(_mm_xor_si128(now.hash, block), c->power[0]);
+	now.hash = multiply(_mm_xor_si128(now.hash, block), now.power[0]);
 }
 
 /* Whole blocks and a last one padded with zeros */
-TG_AES_INLINE void absorb(
-		const struct gcm *c, const uint8_t *data, size_t octets)
+TG_AES_INLINE void absorb(const uint8_t *data, size_t octets)
 {
+	const __m128i *power = now.power;
 	__m128i hash = now.hash;
 
 	for(; octets >= 64; data += 64, octets -= 64) {
 		struct product p = {
 				_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
 
-		multiply_add(&p, _mm_xor_si128(hash, load_reversed(data)), c->power[3]);
-		multiply_add(&p, load_reversed(data + 16), c->power[2]);
-		multiply_add(&p, load_reversed(data + 32), c->power[1]);
-		multiply_add(&p, load_reversed(data + 48), c->power[0]);
+		multiply_add(&p, _mm_xor_si128(hash, load_reversed(data)), power[3]);
+		multiply_add(&p, load_reversed(data + 16), power[2]);
+		multiply_add(&p, load_reversed(data + 32), power[1]);
+		multiply_add(&p, load_reversed(data + 48), power[0]);
 		hash = reduce(&p);
 	}
 	now.hash = hash;
 	for(; octets >= 16; data += 16, octets -= 16)
-		absorb_one(c, load_reversed(data));
+		absorb_one(load_reversed(data));
 	if(octets > 0) {
 		uint8_t last[16] = {0};
 
 		memcpy(last, data, octets);
-		absorb_one(c, load_reversed(last));
+		absorb_one(load_reversed(last));
 	}
 }
 
@@ -150,16 +163,16 @@ static srtp_err_status_t make(srtp_cipher_t **out, int key_octets,
 		int with_salt, int tag_octets, int rounds,
 		const srtp_cipher_type_t *type)
 {
-	bool on_heap;
+	bool on_heap, rare = tg_compact_is_rare();
 	struct gcm *c;
 
 	if(key_octets != with_salt || (tag_octets != 8 && tag_octets != TAG_OCTETS))
 		return srtp_err_status_bad_param;
-	c = tg_compact_alloc(
-			sizeof(*c) + ((size_t)rounds + 1) * sizeof(__m128i), &on_heap);
+	c = tg_compact_alloc(octets_of(rounds, rare), &on_heap);
 	if(!c)
 		return srtp_err_status_alloc_fail;
 	c->on_heap = on_heap;
+	c->rare = rare;
 	c->rounds = (uint8_t)rounds;
 	c->tag_octets = (uint8_t)tag_octets;
 	c->cipher.type = type;
@@ -187,28 +200,45 @@ static srtp_err_status_t dealloc(srtp_cipher_t *cipher)
 	struct gcm *c = (struct gcm *)cipher;
 	bool on_heap = c->on_heap;
 
-	tg_wipe(c, sizeof(*c) + ((size_t)c->rounds + 1) * sizeof(__m128i));
+	if(now.owner == c)
+		now.owner = NULL;
+	tg_wipe(c, octets_of(c->rounds, c->rare));
 	if(on_heap)
 		free(c);
 	return srtp_err_status_ok;
+}
+
+TG_AES_INLINE void make_schedule(
+		const uint8_t *key, int rounds, __m128i schedule[])
+{
+	tg_aes_expand(key, rounds, schedule + POWERS);
+	schedule[0] = reversed(
+			tg_aes_block(schedule + POWERS, rounds, _mm_setzero_si128()));
+	for(int i = 1; i < POWERS; i++)
+		schedule[i] = multiply(schedule[i - 1], schedule[0]);
 }
 
 TG_AES_TARGET static srtp_err_status_t init(void *state, const uint8_t *key)
 {
 	struct gcm *c = state;
 
-	if(c->rounds == 10)
-		tg_aes_expand_128(key, c->key);
+	if(now.owner == c)
+		now.owner = NULL;
+	if(c->rare)
+		memcpy(c->kept, key, tg_aes_kept(c->rounds, true) * sizeof(__m128i));
 	else
-		tg_aes_expand_256(key, c->key);
-	c->power[0] =
-			reversed(tg_aes_block(c->key, c->rounds, _mm_setzero_si128()));
-	for(int i = 1; i < POWERS; i++)
-		c->power[i] = multiply(c->power[i - 1], c->power[0]);
+		make_schedule(key, c->rounds, c->kept);
 	return srtp_err_status_ok;
 }
 
 /* ---- a packet ----------------------------------------------------------- */
+
+static void end_packet(const struct gcm *c)
+{
+	now.step = IDLE;
+	if(c->rare)
+		tg_wipe(spare, sizeof(spare));
+}
 
 TG_AES_TARGET static srtp_err_status_t set_iv(
 		void *state, uint8_t *iv, srtp_cipher_direction_t direction)
@@ -227,6 +257,12 @@ TG_AES_TARGET static srtp_err_status_t set_iv(
 	now.n_held = 0;
 	now.direction = direction;
 	now.owner = c;
+	now.power = c->kept;
+	if(c->rare) {
+		make_schedule((const uint8_t *)c->kept, c->rounds, spare);
+		now.power = spare;
+	}
+	now.key = now.power + POWERS;
 	now.step = TAKES_AAD;
 	return srtp_err_status_ok;
 }
@@ -250,18 +286,18 @@ TG_AES_TARGET static srtp_err_status_t set_aad(
 		aad += n;
 		octets -= n;
 		if(now.n_held == 16) {
-			absorb_one(c, load_reversed(now.held));
+			absorb_one(load_reversed(now.held));
 			now.n_held = 0;
 		}
 	}
 	return srtp_err_status_ok;
 }
 
-TG_AES_INLINE void end_aad(const struct gcm *c)
+TG_AES_INLINE void end_aad(void)
 {
 	if(now.n_held > 0) {
 		memset(now.held + now.n_held, 0, 16u - now.n_held);
-		absorb_one(c, load_reversed(now.held));
+		absorb_one(load_reversed(now.held));
 		now.n_held = 0;
 	}
 }
@@ -271,10 +307,10 @@ TG_AES_INLINE void tag_of(const struct gcm *c, uint8_t out[TAG_OCTETS])
 	__m128i lengths = _mm_set_epi64x(
 			(long long)now.aad_octets * 8, (long long)now.data_octets * 8);
 
-	absorb_one(c, lengths);
+	absorb_one(lengths);
 	_mm_storeu_si128((__m128i *)out,
 			_mm_xor_si128(reversed(now.hash),
-					tg_aes_block(c->key, c->rounds, now.first)));
+					tg_aes_block(now.key, c->rounds, now.first)));
 }
 
 TG_AES_TARGET static srtp_err_status_t encrypt(
@@ -286,10 +322,10 @@ TG_AES_TARGET static srtp_err_status_t encrypt(
 			|| now.direction != srtp_direction_encrypt
 			|| *octets > DATA_OCTETS_MAX)
 		return srtp_err_status_bad_param;
-	end_aad(c);
+	end_aad();
 	now.data_octets = *octets;
-	tg_aes_counter_mode(c->key, c->rounds, now.first, 1, data, *octets);
-	absorb(c, data, *octets);
+	tg_aes_counter_mode(now.key, c->rounds, now.first, 1, data, *octets);
+	absorb(data, *octets);
 	now.step = SEALED;
 	return srtp_err_status_ok;
 }
@@ -302,10 +338,10 @@ TG_AES_TARGET static srtp_err_status_t get_tag(
 
 	if(now.owner != c || now.step != SEALED)
 		return srtp_err_status_bad_param;
-	now.step = IDLE;
 	tag_of(c, full);
 	memcpy(tag, full, c->tag_octets);
 	*octets = c->tag_octets;
+	end_packet(c);
 	return srtp_err_status_ok;
 }
 
@@ -313,6 +349,7 @@ TG_AES_TARGET static srtp_err_status_t decrypt(
 		void *state, uint8_t *data, unsigned *octets)
 {
 	const struct gcm *c = state;
+	srtp_err_status_t result = srtp_err_status_auth_fail;
 	uint8_t want[TAG_OCTETS];
 	unsigned n;
 
@@ -320,17 +357,18 @@ TG_AES_TARGET static srtp_err_status_t decrypt(
 			|| now.direction != srtp_direction_decrypt
 			|| *octets > DATA_OCTETS_MAX || *octets < c->tag_octets)
 		return srtp_err_status_bad_param;
-	now.step = IDLE;
 	n = *octets - c->tag_octets;
-	end_aad(c);
+	end_aad();
 	now.data_octets = n;
-	absorb(c, data, n);
+	absorb(data, n);
 	tag_of(c, want);
-	if(CRYPTO_memcmp(want, data + n, c->tag_octets) != 0)
-		return srtp_err_status_auth_fail;
-	tg_aes_counter_mode(c->key, c->rounds, now.first, 1, data, n);
-	*octets = n;
-	return srtp_err_status_ok;
+	if(CRYPTO_memcmp(want, data + n, c->tag_octets) == 0) {
+		tg_aes_counter_mode(now.key, c->rounds, now.first, 1, data, n);
+		*octets = n;
+		result = srtp_err_status_ok;
+	}
+	end_packet(c);
+	return result;
 }
 
 /* ---- test cases: RFC 7714 section 16 ------------------------------------ */

@@ -20,26 +20,36 @@
 struct icm {
 	srtp_cipher_t cipher;
 	bool on_heap;
-	bool armed; /* an IV was set and not used yet */
+	bool rare; /* key[] is the key alone */
 	uint8_t rounds;
 	__m128i offset; /* salt * 2^16 */
-	__m128i counter;
-	__m128i key[]; /* rounds + 1 */
+	__m128i key[];  /* tg_aes_kept */
 };
+
+/* The packet on its way: see compact_gcm.c */
+TG_COMPACT_THREAD struct {
+	const struct icm *owner; /* its IV was set and not used yet */
+	__m128i counter;
+} now;
+
+static size_t octets_of(int rounds, bool rare)
+{
+	return sizeof(struct icm) + tg_aes_kept(rounds, rare) * sizeof(__m128i);
+}
 
 static srtp_err_status_t make(srtp_cipher_t **out, int key_octets,
 		int with_salt, int rounds, const srtp_cipher_type_t *type)
 {
-	bool on_heap;
+	bool on_heap, rare = tg_compact_is_rare();
 	struct icm *c;
 
 	if(key_octets != with_salt)
 		return srtp_err_status_bad_param;
-	c = tg_compact_alloc(
-			sizeof(*c) + ((size_t)rounds + 1) * sizeof(__m128i), &on_heap);
+	c = tg_compact_alloc(octets_of(rounds, rare), &on_heap);
 	if(!c)
 		return srtp_err_status_alloc_fail;
 	c->on_heap = on_heap;
+	c->rare = rare;
 	c->rounds = (uint8_t)rounds;
 	c->cipher.type = type;
 	c->cipher.state = c;
@@ -68,7 +78,9 @@ static srtp_err_status_t dealloc(srtp_cipher_t *cipher)
 	struct icm *c = (struct icm *)cipher;
 	bool on_heap = c->on_heap;
 
-	tg_wipe(c, sizeof(*c) + ((size_t)c->rounds + 1) * sizeof(__m128i));
+	if(now.owner == c)
+		now.owner = NULL;
+	tg_wipe(c, octets_of(c->rounds, c->rare));
 	if(on_heap)
 		free(c);
 	return srtp_err_status_ok;
@@ -80,13 +92,14 @@ TG_AES_TARGET static srtp_err_status_t init(void *state, const uint8_t *key)
 	size_t key_octets = c->rounds == 10 ? 16 : 32;
 	uint8_t offset[16] = {0};
 
-	if(c->rounds == 10)
-		tg_aes_expand_128(key, c->key);
+	if(c->rare)
+		memcpy(c->key, key, key_octets);
 	else
-		tg_aes_expand_256(key, c->key);
+		tg_aes_expand(key, c->rounds, c->key);
 	memcpy(offset, key + key_octets, SALT_OCTETS);
 	c->offset = _mm_loadu_si128((const __m128i *)offset);
-	c->armed = false;
+	if(now.owner == c)
+		now.owner = NULL;
 	tg_wipe(offset, sizeof(offset));
 	return srtp_err_status_ok;
 }
@@ -94,28 +107,41 @@ TG_AES_TARGET static srtp_err_status_t init(void *state, const uint8_t *key)
 TG_AES_TARGET static srtp_err_status_t set_iv(
 		void *state, uint8_t *iv, srtp_cipher_direction_t direction)
 {
-	struct icm *c = state;
+	const struct icm *c = state;
 
 	(void)direction;
-	c->counter = _mm_xor_si128(c->offset, _mm_loadu_si128((__m128i *)iv));
-	c->armed = true;
+	now.counter = _mm_xor_si128(c->offset, _mm_loadu_si128((__m128i *)iv));
+	now.owner = c;
 	return srtp_err_status_ok;
+}
+
+TG_AES_TARGET static void crypt_rare(
+		const struct icm *c, uint8_t *data, size_t octets)
+{
+	__m128i rk[TG_AES_KEYS_MAX];
+
+	tg_aes_expand((const uint8_t *)c->key, c->rounds, rk);
+	tg_aes_counter_mode(rk, c->rounds, now.counter, 0, data, octets);
+	tg_wipe(rk, sizeof(rk));
 }
 
 TG_AES_TARGET static srtp_err_status_t crypt(
 		void *state, uint8_t *data, unsigned *octets)
 {
-	struct icm *c = state;
+	const struct icm *c = state;
 	uint32_t low =
-			__builtin_bswap32((uint32_t)_mm_extract_epi32(c->counter, 3));
+			__builtin_bswap32((uint32_t)_mm_extract_epi32(now.counter, 3));
 
 	if(*octets == 0) /* libsrtp2 asks for a prefix of no octets first */
 		return srtp_err_status_ok;
-	if(!c->armed || *octets > DATA_OCTETS_MAX
+	if(now.owner != c || *octets > DATA_OCTETS_MAX
 			|| UINT32_MAX - low < (*octets - 1) / 16)
 		return srtp_err_status_bad_param;
-	c->armed = false;
-	tg_aes_counter_mode(c->key, c->rounds, c->counter, 0, data, *octets);
+	now.owner = NULL;
+	if(c->rare)
+		crypt_rare(c, data, *octets);
+	else
+		tg_aes_counter_mode(c->key, c->rounds, now.counter, 0, data, *octets);
 	return srtp_err_status_ok;
 }
 

@@ -70,7 +70,7 @@ struct nat_copy {
 };
 
 /* Ciphers and HMACs of SRTP and SRTCP with AES-256 */
-#define ROOM_OCTETS 800
+#define ROOM_OCTETS 528
 
 struct tg_srtp {
 	/* what each packet needs, from here to the SRTP half of the room */

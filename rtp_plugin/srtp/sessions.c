@@ -151,7 +151,7 @@ static enum tg_srtp_rc open_both(struct tg_srtp *ctx, struct policy *p)
 enum tg_srtp_rc tg_srtp_sessions_open(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew)
 {
-	struct tg_compact_room room = {ctx->room, ctx->room + sizeof(ctx->room)};
+	struct tg_compact_room room = {ctx->room, ctx->room + sizeof(ctx->room), 0};
 	struct policy p;
 	enum tg_srtp_rc rc;
 	bool take;

@@ -191,11 +191,11 @@ struct tg_srtp_counters {
 	uint64_t rtp_packets;               /* passed */
 	uint64_t rtcp_packets;              /* passed */
 	uint64_t octets;                    /* passed, protected length */
-	uint64_t refused[TG_SRTP_RC_COUNT]; /* by result; [TG_SRTP_OK] stays 0 */
-	uint64_t restarts;                  /* tx: sequences that began again */
-	uint64_t nat_packets;       /* tx: NAT packets answered from the copy */
-	uint64_t lifetime_warnings; /* keys that passed 7/8 of their lifetime */
-	uint64_t rekeys;            /* tg_srtp_set_keys that changed something */
+	uint32_t refused[TG_SRTP_RC_COUNT]; /* by result; [TG_SRTP_OK] stays 0 */
+	uint32_t restarts;                  /* tx: sequences that began again */
+	uint32_t nat_packets;       /* tx: NAT packets answered from the copy */
+	uint32_t lifetime_warnings; /* keys that passed 7/8 of their lifetime */
+	uint32_t rekeys;            /* tg_srtp_set_keys that changed something */
 	uint32_t ssrcs;             /* met by now */
 };
 /* Borrowed, valid while the context is; never NULL when ctx is not */
