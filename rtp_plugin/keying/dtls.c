@@ -340,14 +340,14 @@ static enum tg_key_state state(
 	return d->offered ? TG_KEY_OFFERED : TG_KEY_IDLE;
 }
 
-static const struct tg_srtp_keys *material(const struct tg_key *k,
-		enum tg_key_component component, enum tg_srtp_dir dir)
+static bool material(const struct tg_key *k, enum tg_key_component component,
+		enum tg_srtp_dir dir, struct tg_srtp_keys *out)
 {
 	const struct tg_association *a = part_of(dtls_of_const(k), component);
 
-	if(!a->has_keys)
-		return NULL;
-	return dir == TG_SRTP_RX ? &a->rx : &a->tx;
+	if(a->has_keys)
+		*out = dir == TG_SRTP_RX ? a->rx : a->tx;
+	return a->has_keys;
 }
 
 void tg_dtls_facts(const struct tg_key *k, struct tg_key_facts *out)

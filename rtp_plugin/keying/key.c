@@ -184,10 +184,10 @@ enum tg_key_state tg_key_state(
 	return k->ops->state(k, component);
 }
 
-const struct tg_srtp_keys *tg_key_material(const struct tg_key *k,
-		enum tg_key_component component, enum tg_srtp_dir dir)
+bool tg_key_material(const struct tg_key *k, enum tg_key_component component,
+		enum tg_srtp_dir dir, struct tg_srtp_keys *out)
 {
-	return k->ops->material(k, component, dir);
+	return k->ops->material(k, component, dir, out);
 }
 
 uint32_t tg_key_generation(const struct tg_key *k)

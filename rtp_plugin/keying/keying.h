@@ -157,8 +157,8 @@ struct tg_key_ops {
 	struct tg_key *(*fork)(const struct tg_key *k, void *user);
 	enum tg_key_state (*state)(
 			const struct tg_key *k, enum tg_key_component component);
-	const struct tg_srtp_keys *(*material)(const struct tg_key *k,
-			enum tg_key_component component, enum tg_srtp_dir dir);
+	bool (*material)(const struct tg_key *k, enum tg_key_component component,
+			enum tg_srtp_dir dir, struct tg_srtp_keys *out);
 	void (*free)(struct tg_key *k);
 };
 
@@ -235,11 +235,12 @@ enum tg_key_state tg_key_state(
 
 /*
  * Master keys of a component and direction: RX those the far end sends with,
- * TX ours. Borrowed until the next call that is not const. NULL before READY.
- * SDES gives the same for both components.
+ * TX ours; the caller wipes them. False before READY. SDES gives the same for
+ * both components.
  */
-const struct tg_srtp_keys *tg_key_material(const struct tg_key *k,
-		enum tg_key_component component, enum tg_srtp_dir dir);
+bool tg_key_material(const struct tg_key *k, enum tg_key_component component,
+		enum tg_srtp_dir dir, struct tg_srtp_keys *out)
+		__attribute__((warn_unused_result));
 
 /* Counts up each time material changes: hand it to srtp when it moved */
 uint32_t tg_key_generation(const struct tg_key *k);

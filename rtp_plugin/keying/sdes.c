@@ -21,19 +21,27 @@
 #include "keying/internal.h"
 #include "keying/sdes_line.h"
 
+struct local {
+	enum tg_suite suite;
+	struct tg_srtp_master master;
+};
+
 struct sdes {
 	struct tg_key key;
-	struct tg_srtp_master local[TG_SUITE_COUNT]; /* octets 0: none yet */
-	enum tg_suite offered[TG_SUITES_MAX];        /* by tag - 1 */
-	size_t n_offered;
-	bool has_offer;               /* one was taken */
-	uint32_t offer_tag;           /* of the line chosen from it */
-	struct tg_sdes_line *pending; /* that line, until it is agreed: then rx */
+	struct local *local; /* on the heap, one a suite */
+	uint8_t n_local;
+	uint8_t n_offered;
+	uint8_t offered[TG_SUITES_MAX]; /* enum tg_suite, by tag - 1 */
+	bool has_offer;                 /* one was taken */
 	bool ready;
-	bool moved; /* the far end has another address since its last key */
+	bool moved;   /* the far end has another address since its last key */
+	uint8_t n_rx; /* masters */
+	enum tg_suite suite; /* agreed */
+	uint32_t offer_tag;  /* of the line chosen from it */
 	uint32_t remote_kept;
-	struct tg_srtp_keys rx;
-	struct tg_srtp_keys tx;
+	struct tg_sdes_line *pending; /* that line, until it is agreed: then rx */
+	struct tg_srtp_master *rx;    /* on the heap */
+	struct tg_srtp_master tx;
 };
 
 static struct sdes *sdes_of(struct tg_key *k)
@@ -48,18 +56,71 @@ static const struct sdes *sdes_of_const(const struct tg_key *k)
 
 /* ---- local keys --------------------------------------------------------- */
 
+static struct tg_srtp_master *find_local(
+		const struct sdes *s, enum tg_suite suite)
+{
+	for(size_t i = 0; i < s->n_local; i++)
+		if(s->local[i].suite == suite)
+			return &s->local[i].master;
+	return NULL;
+}
+
+static void set_locals(struct sdes *s, struct local *local, size_t n)
+{
+	if(s->local)
+		tg_wipe(s->local, s->n_local * sizeof(*s->local));
+	free(s->local);
+	s->local = local;
+	s->n_local = (uint8_t)n;
+}
+
+static void forget_locals(struct sdes *s)
+{
+	set_locals(s, NULL, 0);
+}
+
+static void forget_local(struct sdes *s, enum tg_suite suite)
+{
+	struct tg_srtp_master *m = find_local(s, suite);
+	struct local *at;
+
+	if(!m)
+		return;
+	at = (struct local *)((char *)m - offsetof(struct local, master));
+	*at = s->local[--s->n_local];
+	tg_wipe(&s->local[s->n_local], sizeof(*at));
+}
+
+/* Room for the key of one more suite. NULL: out of memory */
+static struct tg_srtp_master *add_local(struct sdes *s, enum tg_suite suite)
+{
+	size_t n = s->n_local;
+	struct local *more = calloc(n + 1, sizeof(*more));
+
+	if(!more)
+		return NULL;
+	if(n)
+		memcpy(more, s->local, n * sizeof(*more));
+	more[n].suite = suite;
+	set_locals(s, more, n + 1);
+	return &more[n].master;
+}
+
 static enum tg_key_rc make_local(struct sdes *s, enum tg_suite suite)
 {
-	struct tg_srtp_master *m = &s->local[suite];
+	struct tg_srtp_master *m = find_local(s, suite);
 	struct tg_srtp_shape shape;
 
-	if(m->octets > 0)
+	if(m)
 		return TG_KEY_OK;
 	if(!tg_srtp_shape(suite, &shape))
 		return TG_KEY_INTERNAL;
+	m = add_local(s, suite);
+	if(!m)
+		return TG_KEY_NO_MEMORY;
 	m->octets = (uint8_t)(shape.key_octets + shape.salt_octets);
 	if(RAND_priv_bytes(m->octet, m->octets) != 1) {
-		tg_wipe(m, sizeof(*m));
+		forget_local(s, suite);
 		return TG_KEY_INTERNAL;
 	}
 	if(s->key.profile.lifetime_log2)
@@ -67,11 +128,6 @@ static enum tg_key_rc make_local(struct sdes *s, enum tg_suite suite)
 	m->mki_octets = s->key.profile.mki_octets;
 	m->mki = m->mki_octets ? 1 : 0;
 	return TG_KEY_OK;
-}
-
-static void forget_local(struct sdes *s)
-{
-	tg_wipe(s->local, sizeof(s->local));
 }
 
 static void drop_pending(struct sdes *s)
@@ -84,14 +140,34 @@ static void drop_pending(struct sdes *s)
 
 /* ---- what is agreed ----------------------------------------------------- */
 
-static bool same_octets(
-		const struct tg_srtp_keys *a, const struct tg_srtp_keys *b)
+/* The keys in force, of one direction; false before they are agreed */
+static bool in_force(
+		const struct sdes *s, enum tg_srtp_dir dir, struct tg_srtp_keys *out)
 {
-	return a->n > 0 && a->n == b->n
-		   && a->master[0].octets == b->master[0].octets
-		   && CRYPTO_memcmp(a->master[0].octet, b->master[0].octet,
-					  a->master[0].octets)
-					  == 0;
+	memset(out, 0, sizeof(*out));
+	if(!s->ready)
+		return false;
+	out->suite = s->suite;
+	out->n = dir == TG_SRTP_RX ? s->n_rx : 1;
+	memcpy(out->master, dir == TG_SRTP_RX ? s->rx : &s->tx,
+			out->n * sizeof(*out->master));
+	return true;
+}
+
+static void drop_rx(struct sdes *s)
+{
+	if(s->rx)
+		tg_wipe(s->rx, s->n_rx * sizeof(*s->rx));
+	free(s->rx);
+	s->rx = NULL;
+	s->n_rx = 0;
+}
+
+static bool same_key(
+		const struct tg_srtp_master *a, const struct tg_srtp_master *b)
+{
+	return a->octets == b->octets
+		   && CRYPTO_memcmp(a->octet, b->octet, a->octets) == 0;
 }
 
 /*
@@ -101,37 +177,53 @@ static bool same_octets(
 static bool is_ours(const struct sdes *s, const struct tg_srtp_keys *remote)
 {
 	for(size_t i = 0; i < remote->n; i++)
-		for(size_t suite = 0; suite < TG_SUITE_COUNT; suite++) {
-			const struct tg_srtp_master *m = &s->local[suite];
-
-			if(m->octets > 0 && m->octets == remote->master[i].octets
-					&& CRYPTO_memcmp(
-							   m->octet, remote->master[i].octet, m->octets)
-							   == 0)
+		for(size_t j = 0; j < s->n_local; j++)
+			if(same_key(&s->local[j].master, &remote->master[i]))
 				return true;
-		}
 	return false;
 }
 
-static void agree(struct sdes *s, const struct tg_srtp_keys *remote)
+static enum tg_key_rc take_over(
+		struct sdes *s, const struct tg_srtp_keys *remote)
 {
-	struct tg_srtp_keys tx = {.suite = remote->suite, .n = 1};
+	struct tg_srtp_master *rx = malloc(remote->n * sizeof(*rx));
 
-	tx.master[0] = s->local[remote->suite];
-	/* a suite that comes back gets another key: tx refuses one that it had */
-	if(s->ready && s->tx.suite != remote->suite)
-		tg_wipe(&s->local[s->tx.suite], sizeof(s->local[0]));
-	if(s->moved && same_octets(&s->rx, remote))
-		s->remote_kept++;
-	s->moved = false;
-	if(!s->ready || !tg_srtp_keys_eq(&s->rx, remote)
-			|| !tg_srtp_keys_eq(&s->tx, &tx)) {
-		s->rx = *remote;
-		s->tx = tx;
-		s->key.generation++;
-	}
+	if(!rx)
+		return TG_KEY_NO_MEMORY;
+	memcpy(rx, remote->master, remote->n * sizeof(*rx));
+	drop_rx(s);
+	s->rx = rx;
+	s->n_rx = remote->n;
+	s->tx = *find_local(s, remote->suite);
+	s->suite = remote->suite;
 	s->ready = true;
+	s->key.generation++;
+	return TG_KEY_OK;
+}
+
+static enum tg_key_rc agree(struct sdes *s, const struct tg_srtp_keys *remote)
+{
+	struct tg_srtp_keys rx, tx, ours = {.suite = remote->suite, .n = 1};
+	enum tg_key_rc rc = TG_KEY_OK;
+	enum tg_suite was = s->suite;
+	bool moved = s->moved && s->ready && remote->n == s->n_rx
+				 && same_key(&s->rx[0], &remote->master[0]);
+
+	ours.master[0] = *find_local(s, remote->suite);
+	if(!in_force(s, TG_SRTP_RX, &rx) || !in_force(s, TG_SRTP_TX, &tx)
+			|| !tg_srtp_keys_eq(&rx, remote) || !tg_srtp_keys_eq(&tx, &ours))
+		rc = take_over(s, remote);
+	tg_srtp_keys_wipe(&rx);
 	tg_srtp_keys_wipe(&tx);
+	tg_srtp_keys_wipe(&ours);
+	if(rc != TG_KEY_OK)
+		return rc;
+	/* a suite that comes back gets another key: tx refuses one that it had */
+	if(was != TG_SUITE_NONE && was != s->suite)
+		forget_local(s, was);
+	s->remote_kept += moved;
+	s->moved = false;
+	return TG_KEY_OK;
 }
 
 /* ---- we offer ----------------------------------------------------------- */
@@ -145,20 +237,20 @@ static enum tg_key_rc offer(
 	size_t n = 0;
 
 	if(fresh)
-		forget_local(s);
+		forget_locals(s);
 	for(; n < TG_SUITES_MAX && k->profile.suite[n] && rc == TG_KEY_OK; n++) {
 		enum tg_suite suite = k->profile.suite[n];
 
 		rc = make_local(s, suite);
-		s->offered[n] = suite;
+		s->offered[n] = (uint8_t)suite;
 		if(rc == TG_KEY_OK
 				&& (!tg_sdes_line_write(
-							(uint32_t)n + 1, suite, &s->local[suite], value)
+							(uint32_t)n + 1, suite, find_local(s, suite), value)
 						|| !tg_key_lines_add(out, "a=crypto:%s", value)))
 			rc = TG_KEY_ROOM;
 	}
 	tg_wipe(value, sizeof(value));
-	s->n_offered = rc == TG_KEY_OK ? n : 0;
+	s->n_offered = rc == TG_KEY_OK ? (uint8_t)n : 0;
 	if(rc == TG_KEY_OK && n == 0)
 		rc = TG_KEY_NO_SUITE;
 	return rc;
@@ -184,10 +276,11 @@ static enum tg_key_rc take_answer(
 		return rc;
 	if(line.tag == 0 || line.tag > s->n_offered
 			|| s->offered[line.tag - 1] != line.keys.suite
-			|| is_ours(s, &line.keys))
+			/* given up when another suite was agreed */
+			|| !find_local(s, line.keys.suite) || is_ours(s, &line.keys))
 		rc = TG_KEY_MISMATCH;
 	else
-		agree(s, &line.keys);
+		rc = agree(s, &line.keys);
 	tg_wipe(&line, sizeof(line));
 	return rc;
 }
@@ -265,24 +358,17 @@ static enum tg_key_rc take_offer(struct tg_key *k, const struct tg_sdp_media *m)
 	return rc;
 }
 
-static enum tg_key_rc answer(
-		struct tg_key *k, bool fresh, struct tg_key_lines *out)
+static enum tg_key_rc answer_to(struct sdes *s,
+		const struct tg_srtp_keys *remote, struct tg_key_lines *out)
 {
-	struct sdes *s = sdes_of(k);
-	const struct tg_srtp_keys *remote = s->pending ? &s->pending->keys : &s->rx;
-	struct tg_srtp_master *local;
 	char value[TG_SDES_VALUE_OCTETS];
-	enum tg_key_rc rc;
+	struct tg_srtp_master *local;
+	enum tg_key_rc rc = make_local(s, remote->suite);
 
-	if(!s->has_offer)
-		return TG_KEY_ORDER;
-	if(fresh)
-		forget_local(s);
-	local = &s->local[remote->suite];
-	rc = make_local(s, remote->suite);
 	if(rc != TG_KEY_OK)
 		return rc;
 	/* as in the chosen line: the far end does what it wrote itself */
+	local = find_local(s, remote->suite);
 	local->lifetime = remote->master[0].lifetime;
 	local->mki_octets = remote->master[0].mki_octets;
 	local->mki = remote->master[0].mki;
@@ -290,10 +376,30 @@ static enum tg_key_rc answer(
 			|| !tg_key_lines_add(out, "a=crypto:%s", value))
 		rc = TG_KEY_ROOM;
 	else
-		agree(s, remote);
+		rc = agree(s, remote);
+	tg_wipe(value, sizeof(value));
+	return rc;
+}
+
+static enum tg_key_rc answer(
+		struct tg_key *k, bool fresh, struct tg_key_lines *out)
+{
+	struct sdes *s = sdes_of(k);
+	struct tg_srtp_keys remote;
+	enum tg_key_rc rc;
+
+	if(!s->has_offer)
+		return TG_KEY_ORDER;
+	if(fresh)
+		forget_locals(s);
+	if(s->pending)
+		remote = s->pending->keys;
+	else if(!in_force(s, TG_SRTP_RX, &remote))
+		return TG_KEY_ORDER;
+	rc = answer_to(s, &remote, out);
 	if(rc == TG_KEY_OK)
 		drop_pending(s);
-	tg_wipe(value, sizeof(value));
+	tg_srtp_keys_wipe(&remote);
 	return rc;
 }
 
@@ -307,14 +413,19 @@ struct tg_key *tg_sdes_new(const struct tg_key_profile *profile, void *user)
 static struct tg_key *fork_key(const struct tg_key *k, void *user)
 {
 	const struct sdes *s = sdes_of_const(k);
+	struct local *local;
 	struct sdes *f;
 
 	if(s->n_offered == 0)
 		return NULL;
 	f = (struct sdes *)tg_sdes_new(&k->profile, user);
-	if(!f)
+	local = f ? calloc(s->n_local, sizeof(*local)) : NULL;
+	if(!local) {
+		free(f);
 		return NULL;
-	memcpy(f->local, s->local, sizeof(f->local));
+	}
+	memcpy(local, s->local, s->n_local * sizeof(*local));
+	set_locals(f, local, s->n_local);
 	memcpy(f->offered, s->offered, sizeof(f->offered));
 	f->n_offered = s->n_offered;
 	return &f->key;
@@ -331,29 +442,29 @@ static enum tg_key_state state(
 						  : TG_KEY_IDLE;
 }
 
-static const struct tg_srtp_keys *material(const struct tg_key *k,
-		enum tg_key_component component, enum tg_srtp_dir dir)
+static bool material(const struct tg_key *k, enum tg_key_component component,
+		enum tg_srtp_dir dir, struct tg_srtp_keys *out)
 {
-	const struct sdes *s = sdes_of_const(k);
-
 	(void)component;
-	if(!s->ready)
-		return NULL;
-	return dir == TG_SRTP_RX ? &s->rx : &s->tx;
+	return in_force(sdes_of_const(k), dir, out);
 }
 
 static void free_key(struct tg_key *k)
 {
-	drop_pending(sdes_of(k));
-	tg_wipe(k, sizeof(struct sdes));
-	free(k);
+	struct sdes *s = sdes_of(k);
+
+	drop_pending(s);
+	forget_locals(s);
+	drop_rx(s);
+	tg_wipe(s, sizeof(*s));
+	free(s);
 }
 
 void tg_sdes_facts(const struct tg_key *k, struct tg_key_facts *out)
 {
 	const struct sdes *s = sdes_of_const(k);
 
-	out->suite = s->ready ? s->rx.suite : TG_SUITE_NONE;
+	out->suite = s->suite;
 	out->remote_kept = s->remote_kept;
 }
 

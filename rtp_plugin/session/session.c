@@ -363,26 +363,30 @@ bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,
 	return true;
 }
 
-static enum tg_srtp_rc renew(const struct tg_ng_profile *p,
-		enum tg_srtp_dir dir, const struct tg_srtp_keys *keys,
+static enum tg_srtp_rc renew(struct tg_ses_stream *st,
+		enum tg_key_component component, enum tg_srtp_dir dir,
 		struct tg_srtp **ctx)
 {
 	struct tg_srtp_config config = {
-			.dir = dir, .replay_window = p->replay_window};
+			.dir = dir, .replay_window = st->leg->profile.replay_window};
+	struct tg_srtp_keys keys;
+	enum tg_srtp_rc rc = TG_SRTP_OK;
 
-	if(keys == NULL) {
+	if(!tg_key_material(st->key, component, dir, &keys)) {
 		tg_srtp_free(*ctx);
 		*ctx = NULL;
 		return TG_SRTP_OK;
 	}
 	if(*ctx != NULL)
-		return tg_srtp_set_keys(*ctx, keys);
-	return tg_srtp_new(&config, keys, ctx);
+		rc = tg_srtp_set_keys(*ctx, &keys);
+	else
+		rc = tg_srtp_new(&config, &keys, ctx);
+	tg_srtp_keys_wipe(&keys);
+	return rc;
 }
 
 enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
 {
-	const struct tg_ng_profile *p = &st->leg->profile;
 	enum tg_srtp_rc rc = TG_SRTP_OK;
 	uint32_t generation;
 
@@ -393,14 +397,9 @@ enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
 		return TG_SRTP_OK;
 	st->separate = tg_key_kx(st->key) == TG_KX_DTLS && !st->mux;
 	for(int i = 0; i < (st->separate ? 2 : 1) && rc == TG_SRTP_OK; i++) {
-		rc = renew(p, TG_SRTP_RX,
-				tg_key_material(st->key, (enum tg_key_component)i, TG_SRTP_RX),
-				&st->rx[i]);
+		rc = renew(st, (enum tg_key_component)i, TG_SRTP_RX, &st->rx[i]);
 		if(rc == TG_SRTP_OK)
-			rc = renew(p, TG_SRTP_TX,
-					tg_key_material(
-							st->key, (enum tg_key_component)i, TG_SRTP_TX),
-					&st->tx[i]);
+			rc = renew(st, (enum tg_key_component)i, TG_SRTP_TX, &st->tx[i]);
 	}
 	if(rc == TG_SRTP_OK)
 		st->generation = generation;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "keying/keying.h"
+#include "../unit/keying/material.h"
 
 #define SOURCES 4
 
@@ -83,7 +84,7 @@ static void feed(struct tg_key *k, const uint8_t *data, size_t size, bool bound)
 		world.got[from] += n;
 		tg_key_datagram(k, TG_KEY_RTP, &path, data, n, now);
 		must(!bound || world.sent[from] <= 3 * world.got[from]);
-		must(!tg_key_material(k, TG_KEY_RTP, TG_SRTP_RX));
+		must(!material_of(k, TG_KEY_RTP, TG_SRTP_RX));
 		data += n;
 		size -= n;
 		now += 10;

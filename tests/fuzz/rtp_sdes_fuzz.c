@@ -10,6 +10,7 @@
 
 #include "keying/keying.h"
 #include "keying/sdes_line.h"
+#include "../unit/keying/material.h"
 
 static void must(bool ok)
 {
@@ -31,7 +32,7 @@ static void check_keys(const struct tg_srtp_keys *k)
 
 static void check_line(const struct tg_key_lines *l, const struct tg_key *k)
 {
-	const struct tg_srtp_keys *tx = tg_key_material(k, TG_KEY_RTP, TG_SRTP_TX);
+	const struct tg_srtp_keys *tx = material_of(k, TG_KEY_RTP, TG_SRTP_TX);
 	struct tg_span rest, tag;
 	struct tg_sdes_line line;
 	struct tg_sdp_crypto c = {.valid = true};
@@ -62,16 +63,16 @@ static void one_media(const struct tg_sdp_media *m)
 	must(rc == tg_key_can_take(TG_KX_SDES, &p, m));
 	if(rc == TG_KEY_OK) {
 		must(tg_key_answer(k, false, &lines) == TG_KEY_OK);
-		check_keys(tg_key_material(k, TG_KEY_RTP, TG_SRTP_RX));
-		check_keys(tg_key_material(k, TG_KEY_RTP, TG_SRTP_TX));
+		check_keys(material_of(k, TG_KEY_RTP, TG_SRTP_RX));
+		check_keys(material_of(k, TG_KEY_RTP, TG_SRTP_TX));
 		check_line(&lines, k);
 	} else {
-		must(!tg_key_material(k, TG_KEY_RTP, TG_SRTP_RX));
+		must(!material_of(k, TG_KEY_RTP, TG_SRTP_RX));
 	}
 	must(tg_key_offer(k, true, &lines) == TG_KEY_OK);
 	if(tg_key_take_answer(k, m) == TG_KEY_OK) {
 		must(m->n_crypto == 1);
-		check_keys(tg_key_material(k, TG_KEY_RTP, TG_SRTP_RX));
+		check_keys(material_of(k, TG_KEY_RTP, TG_SRTP_RX));
 	}
 	tg_key_free(k);
 }

@@ -18,6 +18,7 @@
 #include "base/diag.h"
 #include "network.h"
 #include "x509/x509.h"
+#include "material.h"
 
 #define DAY (24 * 60 * 60)
 
@@ -146,7 +147,7 @@ static enum tg_reason shake(const struct issued *ca, const struct issued *mine,
 		net_connect_all(&a, &b);
 	}
 	net_run(&a, &b, 0);
-	*media = tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX) != NULL;
+	*media = material_of(a.key, TG_KEY_RTP, TG_SRTP_RX) != NULL;
 	if(*media)
 		net_assert_crossed(&a, &b);
 	else if(!b_acts)

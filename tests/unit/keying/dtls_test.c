@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "network.h"
+#include "material.h"
 
 /* ---- tests -------------------------------------------------------------- */
 
@@ -34,12 +35,12 @@ static void agrees_on_keys_for_each_profile(void **state)
 		}
 		net_offer_and_answer(&a, &b, false);
 		assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_AGREED);
-		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
+		assert_null(material_of(a.key, TG_KEY_RTP, TG_SRTP_RX));
 		net_connect_all(&b, &a);
 		net_run(&a, &b, 0);
 		net_assert_crossed(&a, &b);
 		assert_int_equal(
-				tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_TX)->suite, with[i]);
+				material_of(a.key, TG_KEY_RTP, TG_SRTP_TX)->suite, with[i]);
 		assert_int_equal(tg_key_reason(a.key), TG_REASON_NONE);
 		net_close_end(&a);
 		net_close_end(&b);
@@ -174,7 +175,7 @@ static void a_hello_before_the_answer_gives_no_keys_before_it(void **state)
 	net_run(&a, &b, 0);
 	assert_true(net_ready(&b));
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_OFFERED);
-	assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
+	assert_null(material_of(a.key, TG_KEY_RTP, TG_SRTP_RX));
 	answer = net_media(&l);
 	assert_int_equal(tg_key_take_answer(a.key, &answer), TG_KEY_OK);
 	net_assert_crossed(&a, &b);
@@ -217,8 +218,8 @@ static void a_certificate_with_another_fingerprint_gets_no_media(void **state)
 			assert_int_equal(tg_key_reason(a.key), TG_REASON_MEDIA_KEYING);
 			assert_non_null(strstr(tg_key_detail(a.key), "fingerprint"));
 		}
-		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
-		assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_TX));
+		assert_null(material_of(a.key, TG_KEY_RTP, TG_SRTP_RX));
+		assert_null(material_of(a.key, TG_KEY_RTP, TG_SRTP_TX));
 		net_close_end(&a);
 		net_close_end(&b);
 		net_close_end(&c);
@@ -349,7 +350,7 @@ static void the_right_one_wins_among_strangers(void **state)
 		net_run(&a, &stranger[i], 0);
 		assert_false(net_ready(&stranger[i]));
 	}
-	assert_null(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX));
+	assert_null(material_of(a.key, TG_KEY_RTP, TG_SRTP_RX));
 	assert_int_equal(tg_key_take_answer(a.key, &answer), TG_KEY_OK);
 	net_assert_crossed(&a, &b);
 	for(int i = 0; i < 6; i++)
@@ -393,12 +394,12 @@ static void each_component_has_keys_of_its_own(void **state)
 	net_run(&a, &b, 0);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTP), TG_KEY_READY);
 	assert_int_equal(tg_key_state(a.key, TG_KEY_RTCP), TG_KEY_AGREED);
-	assert_null(tg_key_material(a.key, TG_KEY_RTCP, TG_SRTP_RX));
+	assert_null(material_of(a.key, TG_KEY_RTCP, TG_SRTP_RX));
 	tg_key_connect(b.key, TG_KEY_RTCP, &a.wire.self, net_now_ms());
 	net_run(&a, &b, 0);
 	net_assert_crossed(&a, &b);
-	assert_false(tg_srtp_keys_eq(tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX),
-			tg_key_material(a.key, TG_KEY_RTCP, TG_SRTP_RX)));
+	assert_false(tg_srtp_keys_eq(material_of(a.key, TG_KEY_RTP, TG_SRTP_RX),
+			material_of(a.key, TG_KEY_RTCP, TG_SRTP_RX)));
 	net_close_end(&a);
 	net_close_end(&b);
 }
@@ -414,15 +415,15 @@ static void an_unchanged_negotiation_keeps_the_association(void **state)
 	net_offer_and_answer(&a, &b, false);
 	net_connect_all(&b, &a);
 	net_run(&a, &b, 0);
-	was = *tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX);
+	was = *material_of(a.key, TG_KEY_RTP, TG_SRTP_RX);
 	net_offer_and_answer(&a, &b, false);
 	net_connect_all(&b, &a);
 	net_run(&a, &b, 0);
 	net_offer_and_answer(&b, &a, false); /* and the other way round */
 	net_run(&a, &b, 0);
 	net_assert_crossed(&a, &b);
-	assert_true(tg_srtp_keys_eq(
-			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
+	assert_true(
+			tg_srtp_keys_eq(&was, material_of(a.key, TG_KEY_RTP, TG_SRTP_RX)));
 	assert_int_equal(tg_key_generation(a.key), 1);
 	net_close_end(&a);
 	net_close_end(&b);
@@ -439,16 +440,16 @@ static void a_fresh_negotiation_brings_new_keys(void **state)
 	net_offer_and_answer(&a, &b, false);
 	net_connect_all(&b, &a);
 	net_run(&a, &b, 0);
-	was = *tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX);
+	was = *material_of(a.key, TG_KEY_RTP, TG_SRTP_RX);
 	net_offer_and_answer(&b, &a, true);
 	/* the old ones hold until there are new ones */
-	assert_true(tg_srtp_keys_eq(
-			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
+	assert_true(
+			tg_srtp_keys_eq(&was, material_of(a.key, TG_KEY_RTP, TG_SRTP_RX)));
 	net_connect_all(&a, &b);
 	net_run(&a, &b, 0);
 	net_assert_crossed(&a, &b);
-	assert_false(tg_srtp_keys_eq(
-			&was, tg_key_material(a.key, TG_KEY_RTP, TG_SRTP_RX)));
+	assert_false(
+			tg_srtp_keys_eq(&was, material_of(a.key, TG_KEY_RTP, TG_SRTP_RX)));
 	assert_int_equal(tg_key_generation(a.key), 2);
 	net_close_end(&a);
 	net_close_end(&b);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "keying/keying.h"
+#include "material.h"
 
 #define PATIENCE_MS 8000
 
@@ -217,10 +218,8 @@ static void compare(struct side *s, struct program *p, bool we_are_client,
 		size_t key_octets, size_t salt_octets)
 {
 	const char *hex = wait_for(p, "Keying material: ");
-	const struct tg_srtp_keys *tx =
-			tg_key_material(s->key, TG_KEY_RTP, TG_SRTP_TX);
-	const struct tg_srtp_keys *rx =
-			tg_key_material(s->key, TG_KEY_RTP, TG_SRTP_RX);
+	const struct tg_srtp_keys *tx = material_of(s->key, TG_KEY_RTP, TG_SRTP_TX);
+	const struct tg_srtp_keys *rx = material_of(s->key, TG_KEY_RTP, TG_SRTP_RX);
 	const uint8_t *part[4];
 	size_t octets[4] = {key_octets, key_octets, salt_octets, salt_octets};
 
@@ -339,7 +338,7 @@ static void refuses_dtls_1_0(void **state)
 		listen_to(&p);
 	}
 	assert_non_null(strstr(p.text, "alert"));
-	assert_null(tg_key_material(s.key, TG_KEY_RTP, TG_SRTP_RX));
+	assert_null(material_of(s.key, TG_KEY_RTP, TG_SRTP_RX));
 	close_side(&s);
 	stop(&p);
 }
@@ -361,7 +360,7 @@ static void refuses_a_client_without_srtp(void **state)
 		listen_to(&p);
 	}
 	assert_int_equal(tg_key_reason(s.key), TG_REASON_MEDIA_SUITE);
-	assert_null(tg_key_material(s.key, TG_KEY_RTP, TG_SRTP_RX));
+	assert_null(material_of(s.key, TG_KEY_RTP, TG_SRTP_RX));
 	close_side(&s);
 	stop(&p);
 }

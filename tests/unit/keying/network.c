@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "network.h"
+#include "material.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -205,12 +206,12 @@ void net_assert_crossed(const struct end *a, const struct end *b)
 
 		assert_int_equal(tg_key_state(a->key, comp), TG_KEY_READY);
 		assert_int_equal(tg_key_state(b->key, comp), TG_KEY_READY);
-		assert_true(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_TX),
-				tg_key_material(b->key, comp, TG_SRTP_RX)));
-		assert_true(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_RX),
-				tg_key_material(b->key, comp, TG_SRTP_TX)));
-		assert_false(tg_srtp_keys_eq(tg_key_material(a->key, comp, TG_SRTP_RX),
-				tg_key_material(a->key, comp, TG_SRTP_TX)));
+		assert_true(tg_srtp_keys_eq(material_of(a->key, comp, TG_SRTP_TX),
+				material_of(b->key, comp, TG_SRTP_RX)));
+		assert_true(tg_srtp_keys_eq(material_of(a->key, comp, TG_SRTP_RX),
+				material_of(b->key, comp, TG_SRTP_TX)));
+		assert_false(tg_srtp_keys_eq(material_of(a->key, comp, TG_SRTP_RX),
+				material_of(a->key, comp, TG_SRTP_TX)));
 	}
 }
 

@@ -14,6 +14,7 @@
 
 #include "keying/keying.h"
 #include "keying/sdes_line.h"
+#include "material.h"
 
 /* 30 octets 0, 1, 2 ... and others */
 #define KEY30 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
@@ -243,7 +244,7 @@ static void both_sides_agree_on_crossed_keys(void **state)
 		struct media d;
 
 		assert_int_equal(tg_key_state(a, TG_KEY_RTP), TG_KEY_IDLE);
-		assert_null(tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX));
+		assert_null(material_of(a, TG_KEY_RTP, TG_SRTP_TX));
 		assert_int_equal(tg_key_offer(a, false, &l), TG_KEY_OK);
 		assert_int_equal(l.n, 1);
 		assert_int_equal(tg_key_state(a, TG_KEY_RTP), TG_KEY_OFFERED);
@@ -262,12 +263,12 @@ static void both_sides_agree_on_crossed_keys(void **state)
 
 			assert_int_equal(tg_key_state(a, comp), TG_KEY_READY);
 			assert_int_equal(tg_key_state(b, comp), TG_KEY_READY);
-			assert_true(tg_srtp_keys_eq(tg_key_material(a, comp, TG_SRTP_TX),
-					tg_key_material(b, comp, TG_SRTP_RX)));
-			assert_true(tg_srtp_keys_eq(tg_key_material(b, comp, TG_SRTP_TX),
-					tg_key_material(a, comp, TG_SRTP_RX)));
-			assert_false(tg_srtp_keys_eq(tg_key_material(a, comp, TG_SRTP_TX),
-					tg_key_material(a, comp, TG_SRTP_RX)));
+			assert_true(tg_srtp_keys_eq(material_of(a, comp, TG_SRTP_TX),
+					material_of(b, comp, TG_SRTP_RX)));
+			assert_true(tg_srtp_keys_eq(material_of(b, comp, TG_SRTP_TX),
+					material_of(a, comp, TG_SRTP_RX)));
+			assert_false(tg_srtp_keys_eq(material_of(a, comp, TG_SRTP_TX),
+					material_of(a, comp, TG_SRTP_RX)));
 		}
 		assert_int_equal(tg_key_generation(a), 1);
 		tg_key_free(a);
@@ -333,8 +334,7 @@ static void answers_with_tag_suite_mki_and_lifetime_of_the_chosen_line(
 	assert_memory_equal(
 			l.line[0].text, "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:", 42);
 	assert_string_equal(strchr(l.line[0].text, '|'), "|2^31|5:2");
-	assert_int_equal(
-			tg_key_material(b, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki, 5);
+	assert_int_equal(material_of(b, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki, 5);
 	tg_key_free(b);
 }
 
@@ -423,7 +423,7 @@ static void takes_no_answer_but_one_line_of_its_offer(void **state)
 			tg_key_take_answer(a,
 					media(&d, "2 AES_CM_128_HMAC_SHA1_32 inline:" KEY30, NULL)),
 			TG_KEY_OK);
-	assert_int_equal(tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)->suite,
+	assert_int_equal(material_of(a, TG_KEY_RTP, TG_SRTP_TX)->suite,
 			TG_SUITE_AES_CM_128_HMAC_SHA1_32);
 	tg_key_free(a);
 }
@@ -443,11 +443,9 @@ static void takes_an_answer_that_left_mki_and_lifetime_out(void **state)
 	media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_OK);
 	assert_int_equal(
-			tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki_octets,
-			1);
+			material_of(a, TG_KEY_RTP, TG_SRTP_TX)->master[0].mki_octets, 1);
 	assert_int_equal(
-			tg_key_material(a, TG_KEY_RTP, TG_SRTP_RX)->master[0].mki_octets,
-			0);
+			material_of(a, TG_KEY_RTP, TG_SRTP_RX)->master[0].mki_octets, 0);
 	tg_key_free(a);
 }
 
@@ -507,14 +505,12 @@ static void keys_in_force_stay_when_an_answer_is_bad(void **state)
 	assert_int_equal(tg_key_offer(a, false, &l), TG_KEY_OK);
 	media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_OK);
-	was = *tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX);
+	was = *material_of(a, TG_KEY_RTP, TG_SRTP_TX);
 	assert_int_equal(tg_key_offer(a, true, &l), TG_KEY_OK);
-	assert_true(
-			tg_srtp_keys_eq(&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_true(tg_srtp_keys_eq(&was, material_of(a, TG_KEY_RTP, TG_SRTP_TX)));
 	media(&d, "7 AES_CM_128_HMAC_SHA1_80 inline:" KEY30B, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_MISMATCH);
-	assert_true(
-			tg_srtp_keys_eq(&was, tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_true(tg_srtp_keys_eq(&was, material_of(a, TG_KEY_RTP, TG_SRTP_TX)));
 	tg_key_free(a);
 }
 
@@ -561,10 +557,10 @@ static void forks_share_the_local_key_and_nothing_else(void **state)
 	assert_int_equal(tg_key_state(b, TG_KEY_RTP), TG_KEY_OFFERED);
 	media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30B, NULL);
 	assert_int_equal(tg_key_take_answer(b, &d.m), TG_KEY_OK);
-	assert_true(tg_srtp_keys_eq(tg_key_material(a, TG_KEY_RTP, TG_SRTP_TX),
-			tg_key_material(b, TG_KEY_RTP, TG_SRTP_TX)));
-	assert_false(tg_srtp_keys_eq(tg_key_material(a, TG_KEY_RTP, TG_SRTP_RX),
-			tg_key_material(b, TG_KEY_RTP, TG_SRTP_RX)));
+	assert_true(tg_srtp_keys_eq(material_of(a, TG_KEY_RTP, TG_SRTP_TX),
+			material_of(b, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_false(tg_srtp_keys_eq(material_of(a, TG_KEY_RTP, TG_SRTP_RX),
+			material_of(b, TG_KEY_RTP, TG_SRTP_RX)));
 	tg_key_free(a);
 	tg_key_free(b);
 }
