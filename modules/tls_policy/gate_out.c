@@ -17,7 +17,7 @@
 #include "core/events.h"
 #include "core/mem/mem.h"
 
-#include "tls_policy/tlsp.h"
+#include "tls_policy/challenge.h"
 
 #define ALIAS_PEERS_MAX 64
 
@@ -170,6 +170,35 @@ static void judge_bytes(const struct tlsp_snap *snap,
 		pkg_free((char *)rewritten.ptr);
 }
 
+/* A24: see challenge.c. What leaves instead is an answer, so v stays as it is */
+static void hold_challenge(const struct tlsp_snap *snap,
+		const struct tg_pol_egress *egress, str *buffer,
+		struct tg_pol_verdict *v)
+{
+	struct tg_pol_verdict said = *v;
+	struct tlsp_report report = {.gate = "out", .conn = &egress->conn};
+	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
+	struct tg_span instead;
+
+	if(v->decision != TG_POL_ALLOW || !egress->is_reply || !egress->existing
+			|| !egress->peer || !TG_POL_TR_IS_TLS(egress->conn.transport)
+			|| !tlsp_challenge_is_ours(bytes))
+		return;
+	said.decision = TG_POL_DENY;
+	said.reason = TG_REASON_CHALLENGE;
+	tg_pol_apply_audit(snap->policy, &said);
+	tlsp_report(snap->policy, &said, &report);
+	if(said.decision == TG_POL_ALLOW)
+		return;
+	instead = tlsp_challenge_replace(bytes);
+	if(instead.ptr) {
+		rewrite(buffer, instead);
+	} else {
+		v->decision = TG_POL_DENY;
+		v->reason = TG_REASON_INTERNAL;
+	}
+}
+
 static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 		str *buffer, struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
@@ -187,6 +216,7 @@ static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
 	judge_alias(snap, dst, &conn, egress, v);
 	judge_failed(snap, egress, v);
+	hold_challenge(snap, egress, buffer, v);
 	judge_bytes(snap, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
 		cleared.id = conn.id;

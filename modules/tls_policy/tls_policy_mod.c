@@ -8,7 +8,7 @@
 #include "core/mod_fix.h"
 #include "core/sr_module.h"
 
-#include "tls_policy/tlsp.h"
+#include "tls_policy/challenge.h"
 
 MODULE_VERSION
 
@@ -121,7 +121,8 @@ static int mod_init(void)
 			|| tlsp_startup_atfork() < 0 || tlsp_snap_init() < 0
 			|| tlsp_conns_init() < 0 || tlsp_limits_init() < 0
 			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
-			|| tlsp_gate_out_init() < 0 || tlsp_hook_init() < 0)
+			|| tlsp_gate_out_init() < 0 || tlsp_challenge_init() < 0
+			|| tlsp_hook_init() < 0)
 		return -1;
 	return 0;
 }

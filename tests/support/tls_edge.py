@@ -203,7 +203,10 @@ class Server:
                 request = sip.Message(head + end)
                 self.requests.append(request)
                 if request.method and request.method != "ACK":
-                    tls.sendall(answer(request))
+                    tls.sendall(self.answer(request))
+
+    def answer(self, request):
+        return answer(request)
 
 
 def answer(request, status="200 OK", tag="server"):
