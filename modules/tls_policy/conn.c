@@ -37,6 +37,7 @@ struct record {
 struct conns {
 	gen_lock_t lock[STRIPES];
 	struct record *slot[SLOTS];
+	uint64_t stamp[SLOTS];
 };
 
 static struct conns *conns;
@@ -59,6 +60,20 @@ static struct record **find(int id)
 	while(*at && (*at)->facts.id != id)
 		at = &(*at)->next;
 	return at;
+}
+
+/* With the lock held, before the change: who still sees the old stamp came
+ * before it */
+static void will_change(int id)
+{
+	uint64_t *stamp = &conns->stamp[slot_of(id)];
+
+	__atomic_store_n(stamp, *stamp + 1, __ATOMIC_SEQ_CST);
+}
+
+uint64_t tlsp_conn_stamp(int id)
+{
+	return __atomic_load_n(&conns->stamp[slot_of(id)], __ATOMIC_ACQUIRE) + 1;
 }
 
 int tlsp_conns_init(void)
@@ -94,6 +109,7 @@ bool tlsp_conn_add(const struct tlsp_facts *facts)
 	lock_get(lock_of(facts->id));
 	at = find(facts->id);
 	if(!*at) {
+		will_change(facts->id);
 		*at = r;
 		added = true;
 	}
@@ -134,8 +150,10 @@ bool tlsp_conn_set(const struct tlsp_facts *facts)
 
 	lock_get(lock_of(facts->id));
 	r = *find(facts->id);
-	if(r)
+	if(r) {
+		will_change(facts->id);
 		r->facts = *facts;
+	}
 	lock_release(lock_of(facts->id));
 	return r != NULL;
 }
@@ -173,8 +191,10 @@ struct tlsp_waiting *tlsp_conn_drop(int id, struct tlsp_facts *was)
 	lock_get(lock_of(id));
 	at = find(id);
 	r = *at;
-	if(r)
+	if(r) {
+		will_change(id);
 		*at = r->next;
+	}
 	lock_release(lock_of(id));
 	if(!r)
 		return NULL;

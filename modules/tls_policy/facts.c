@@ -66,14 +66,13 @@ void tlsp_facts_of_tcp(struct tcp_connection *c, struct tlsp_facts *out)
 
 void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out)
 {
-	*out = (struct tg_pol_conn){
-			.direction = TG_POL_IN,
-			.transport = tlsp_transport(rcv->proto),
-			.local = tlsp_addr(&rcv->dst_ip),
-			.local_port = rcv->dst_port,
-			.remote = tlsp_addr(&rcv->src_ip),
-			.remote_port = rcv->src_port,
-	};
+	memset(out, 0, sizeof(*out));
+	out->direction = TG_POL_IN;
+	out->transport = tlsp_transport(rcv->proto);
+	out->local = tlsp_addr(&rcv->dst_ip);
+	out->local_port = rcv->dst_port;
+	out->remote = tlsp_addr(&rcv->src_ip);
+	out->remote_port = rcv->src_port;
 }
 
 /* ---- messages ---------------------------------------------------------------- */
@@ -134,7 +133,7 @@ static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 	/* HTTP has none of the headers below */
 	if(!IS_SIP(msg))
 		return 0;
-	if(parse_headers(msg, HDR_TO_F | HDR_FROM_F, 0) < 0 || !msg->to)
+	if(parse_headers(msg, HDR_TO_F, 0) < 0 || !msg->to)
 		return -1;
 	to = get_to(msg);
 	out->in_dialog = to && to->tag_value.len > 0;
@@ -145,7 +144,7 @@ static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 	return read_identities(msg, out);
 }
 
-int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
+static void read_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -159,6 +158,15 @@ int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		out->audited = facts->audited;
 		out->tls_version = facts->tls_version;
 	}
+}
+
+int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tlsp_facts *facts, struct tg_pol_msg *out)
+{
+	struct tlsp_facts unused;
+
+	if(facts || !tlsp_warm_source(snap, msg, out))
+		read_source(snap, msg, facts ? facts : &unused, out);
 	return read_message(msg, out);
 }
 

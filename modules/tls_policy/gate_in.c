@@ -80,13 +80,14 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tg_pol_msg *facts, struct tg_pol_verdict *v)
 {
 	struct tlsp_report report = {.gate = "in"};
-	struct tlsp_facts conn;
 
 	memset(v, 0, sizeof(*v));
-	if(tlsp_source(snap, msg, &conn, facts) == 0)
-		tg_pol_judge_message(snap->policy, facts, NULL, v);
-	else
+	if(tlsp_source(snap, msg, NULL, facts) < 0) {
 		v->reason = TG_REASON_INTERNAL;
+	} else if(!tlsp_warm_in(snap, msg, facts, NULL, v)) {
+		tg_pol_judge_message(snap->policy, facts, NULL, v);
+		tlsp_warm_in_judged(snap, msg, facts, NULL, v);
+	}
 	see(msg, v, tg_span_of(NULL, 0));
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		return;
@@ -135,16 +136,16 @@ static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 	const struct tg_pol_route *route = tg_pol_route_by_name(snap->policy, name);
 	struct tlsp_report report = {.gate = "route", .route = name};
 	struct tg_pol_msg facts;
-	struct tlsp_facts conn;
 
 	memset(v, 0, sizeof(*v));
 	v->reason = TG_REASON_INTERNAL;
-	if(tlsp_source(snap, msg, &conn, &facts) == 0) {
-		if(route || tg_span_eq(name, TG_SPAN("default"))) {
-			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
-		} else {
+	if(tlsp_source(snap, msg, NULL, &facts) == 0) {
+		if(!route && !tg_span_eq(name, TG_SPAN("default"))) {
 			v->reason = TG_REASON_ROUTE_DENIED;
 			report.detail = "the policy has no route of this name";
+		} else if(!tlsp_warm_in(snap, msg, &facts, route, v)) {
+			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
+			tlsp_warm_in_judged(snap, msg, &facts, route, v);
 		}
 	}
 	if(v->decision == TG_POL_ALLOW && !v->audited)

@@ -199,23 +199,45 @@ static void hold_challenge(const struct tlsp_snap *snap,
 	}
 }
 
+static void read_bytes(struct tg_span bytes, struct tg_pol_egress *egress)
+{
+	egress->is_reply = is_reply(bytes);
+	egress->sips = !egress->is_reply && is_sips(bytes);
+	egress->refusal = tlsp_refusing;
+}
+
+/* conn: what is known of the connection that it will take */
+static void judge_destination(const struct tlsp_snap *snap,
+		const dest_info_t *dst, struct tg_span bytes, struct tlsp_facts *conn,
+		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+{
+	if(tlsp_warm_destination(snap, dst, egress)) {
+		read_bytes(bytes, egress);
+		conn->id = dst->id;
+		conn->generation = snap->generation;
+		if(tlsp_warm_out(snap, dst, egress, v))
+			return;
+	}
+	if(tlsp_destination(snap, dst, conn, egress) < 0)
+		return;
+	read_bytes(bytes, egress);
+	tg_pol_judge_egress(snap->policy, egress, NULL, v);
+	judge_alias(snap, dst, conn, egress, v);
+	judge_failed(snap, egress, v);
+	if(conn->id && conn->id == dst->id)
+		tlsp_warm_out_judged(snap, dst, egress, v);
+}
+
 static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 		str *buffer, struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
-	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
 	struct tlsp_facts conn;
 
 	cleared.id = 0;
 	memset(v, 0, sizeof(*v));
 	v->reason = TG_REASON_INTERNAL;
-	if(tlsp_destination(snap, dst, &conn, egress) < 0)
-		return;
-	egress->is_reply = is_reply(bytes);
-	egress->sips = !egress->is_reply && is_sips(bytes);
-	egress->refusal = tlsp_refusing;
-	tg_pol_judge_egress(snap->policy, egress, NULL, v);
-	judge_alias(snap, dst, &conn, egress, v);
-	judge_failed(snap, egress, v);
+	judge_destination(snap, dst, tg_span_of(buffer->s, (size_t)buffer->len),
+			&conn, egress, v);
 	hold_challenge(snap, egress, buffer, v);
 	judge_bytes(snap, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
@@ -331,7 +353,9 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 
 	cleared.id = 0;
 	if(was_cleared
-			&& tlsp_conn_state(c->id, generation, time(NULL)) == TLSP_CONN_GOOD)
+			&& (tlsp_warm_holds(c->id)
+					|| tlsp_conn_state(c->id, generation, time(NULL))
+							   == TLSP_CONN_GOOD))
 		return true;
 	snap = tlsp_snap_ref();
 	if(!tlsp_conn_get_head(c->id, &f))

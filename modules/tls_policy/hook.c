@@ -169,6 +169,8 @@ static int after_read(
 	struct tlsp_facts f;
 	bool open = false; /* in its handshake, and nothing decrypted yet */
 
+	if(tlsp_warm_holds(c->id))
+		return n;
 	switch(tlsp_conn_state(c->id, tlsp_snap_generation(), time(NULL))) {
 		case TLSP_CONN_GOOD:
 			return n;
@@ -222,7 +224,9 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 	current = c;
 	n = original.encode(c, pbuf, plen, rest_buf, rest_len, send_flags);
 	current = before;
-	if(tlsp_conn_state(c->id, tlsp_snap_generation(), 0) == TLSP_CONN_GOOD
+	if(tlsp_warm_holds(c->id)
+			|| tlsp_conn_state(c->id, tlsp_snap_generation(), 0)
+					   == TLSP_CONN_GOOD
 			|| !tlsp_conn_get(c->id, &f) || f.direction != TG_POL_OUT
 			|| f.established)
 		return n;

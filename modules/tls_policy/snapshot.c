@@ -1,10 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The policy in force, in shared memory, counted by reference. A reload reads
- * a new one beside it and swaps; the old one goes with its last user. What
- * OpenSSL makes of it (stores of trust) is private to a process.
+ * The policy in force, in shared memory. A reload reads a new one beside it and
+ * swaps; the old one goes when no process uses it any more. What OpenSSL makes
+ * of it (stores of trust) is private to a process.
+ *
+ * Every message asks for the policy, so nothing is counted and no lock taken:
+ * each process has a place where it writes down what it uses. It writes, then
+ * looks whether that is still the one in force; who retires a snapshot changes
+ * what is in force, then reads all those places (hazard pointers). Both sides
+ * do so in one order for all (SEQ_CST), so one of them sees the other.
  */
+#include <pthread.h>
+
 #include "core/dprint.h"
 #include "core/locking.h"
 #include "core/mem/shm.h"
@@ -12,16 +20,29 @@
 #include "policy/load.h"
 #include "tls_policy/tlsp.h"
 
+/* Of one process; they are never freed, as processes end with the daemon */
+struct reader {
+	struct reader *next;
+	const struct tlsp_snap *uses; /* or NULL */
+} __attribute__((aligned(64)));   /* no other process writes to this line */
+
 struct snaps {
-	gen_lock_t lock;   /* list and references */
+	gen_lock_t lock;   /* lists */
 	gen_lock_t reload; /* one reload at a time */
 	struct tlsp_snap *current;
 	struct tlsp_snap *retired;
+	struct reader *readers;
+	unsigned unlisted; /* uses by processes that found no memory for a place */
 	uint64_t generation; /* of current; written under lock, read without */
 };
 
 static struct snaps *snaps;
-static struct tg_judge *judge; /* of this process */
+
+/* Of this process */
+static struct tg_judge *judge;
+static struct reader *mine;
+static const struct tlsp_snap *held; /* while depth is not 0 */
+static unsigned depth;
 
 static void *shm_get(void *ctx, size_t octets)
 {
@@ -55,7 +76,7 @@ static struct tlsp_snap *snap_new(struct tg_diags *diags)
 		tg_diags_add(diags, TG_SEV_ERROR, NULL, "out of shared memory");
 		goto fail;
 	}
-	*snap = (struct tlsp_snap){.policy = policy, .refs = 1};
+	*snap = (struct tlsp_snap){.policy = policy};
 	return snap;
 fail:
 	tg_pol_free(policy);
@@ -68,36 +89,135 @@ static void snap_free(struct tlsp_snap *snap)
 	shm_free(snap);
 }
 
-/* With the lock held: what is to be freed after it, or NULL */
-static struct tlsp_snap *drop_ref(struct tlsp_snap *snap)
-{
-	struct tlsp_snap **at;
+/* ---- who uses what ------------------------------------------------------- */
 
-	if(--snap->refs)
-		return NULL;
-	for(at = &snaps->retired; *at && *at != snap; at = &(*at)->next)
-		;
-	if(*at)
-		*at = snap->next;
-	return snap;
+/* A child of fork has a place of its own, and uses nothing yet */
+static void forget_mine(void)
+{
+	mine = NULL;
+	held = NULL;
+	depth = 0;
 }
+
+static struct reader *reader_new(void)
+{
+	struct reader *r = shm_malloc(sizeof(*r));
+
+	if(!r)
+		return NULL;
+	r->uses = NULL;
+	lock_get(&snaps->lock);
+	r->next = snaps->readers;
+	snaps->readers = r;
+	lock_release(&snaps->lock);
+	return r;
+}
+
+/* While there are unlisted uses nothing is freed */
+static void hold_unlisted(void)
+{
+	lock_get(&snaps->lock);
+	snaps->unlisted++;
+	held = snaps->current;
+	lock_release(&snaps->lock);
+}
+
+static void hold(void)
+{
+	if(!mine)
+		mine = reader_new();
+	if(!mine) {
+		hold_unlisted();
+		return;
+	}
+	do {
+		held = __atomic_load_n(&snaps->current, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&mine->uses, held, __ATOMIC_SEQ_CST);
+	} while(held != __atomic_load_n(&snaps->current, __ATOMIC_SEQ_CST));
+}
+
+const struct tlsp_snap *tlsp_snap_ref(void)
+{
+	if(depth++ == 0)
+		hold();
+	return held;
+}
+
+void tlsp_snap_unref(const struct tlsp_snap *snap)
+{
+	if(!snap || --depth)
+		return;
+	held = NULL;
+	if(mine) {
+		__atomic_store_n(&mine->uses, NULL, __ATOMIC_RELEASE);
+		return;
+	}
+	lock_get(&snaps->lock);
+	snaps->unlisted--;
+	lock_release(&snaps->lock);
+}
+
+const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy)
+{
+	return held && held->policy == policy ? held : NULL;
+}
+
+uint64_t tlsp_snap_generation(void)
+{
+	return __atomic_load_n(&snaps->generation, __ATOMIC_ACQUIRE);
+}
+
+/* With the lock held */
+static bool is_used(const struct tlsp_snap *snap)
+{
+	const struct reader *r = snaps->readers;
+
+	while(r && __atomic_load_n(&r->uses, __ATOMIC_SEQ_CST) != snap)
+		r = r->next;
+	return r != NULL;
+}
+
+void tlsp_snap_reclaim(void)
+{
+	struct tlsp_snap *gone = NULL, *snap, **at;
+
+	if(!__atomic_load_n(&snaps->retired, __ATOMIC_RELAXED))
+		return;
+	lock_get(&snaps->lock);
+	at = &snaps->retired;
+	while((snap = *at) && !snaps->unlisted) {
+		if(is_used(snap)) {
+			at = &snap->next;
+			continue;
+		}
+		*at = snap->next;
+		snap->next = gone;
+		gone = snap;
+	}
+	lock_release(&snaps->lock);
+	while((snap = gone)) {
+		gone = snap->next;
+		snap_free(snap);
+	}
+}
+
+/* ---- in force ------------------------------------------------------------ */
 
 static void put_in_force(struct tlsp_snap *snap)
 {
-	struct tlsp_snap *gone = NULL;
+	struct tlsp_snap *old;
 
 	lock_get(&snaps->lock);
 	snap->generation = snaps->generation + 1;
-	if(snaps->current) {
-		snaps->current->next = snaps->retired;
-		snaps->retired = snaps->current;
-		gone = drop_ref(snaps->current);
-	}
-	snaps->current = snap;
+	old = snaps->current;
+	__atomic_store_n(&snaps->current, snap, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&snaps->generation, snap->generation, __ATOMIC_RELEASE);
+	if(old) {
+		old->next = snaps->retired;
+		snaps->retired = old;
+	}
 	lock_release(&snaps->lock);
-	if(gone)
-		snap_free(gone);
+	tlsp_snap_reclaim();
 }
 
 int tlsp_snap_init(void)
@@ -113,6 +233,10 @@ int tlsp_snap_init(void)
 	memset(snaps, 0, sizeof(*snaps));
 	if(!lock_init(&snaps->lock) || !lock_init(&snaps->reload)) {
 		LM_ERR("cannot make locks\n");
+		return -1;
+	}
+	if(pthread_atfork(NULL, NULL, forget_mine) != 0) {
+		LM_ERR("cannot register a fork handler\n");
 		return -1;
 	}
 	tg_diags_init(&diags, &tg_alloc_libc);
@@ -136,49 +260,6 @@ void tlsp_snap_destroy(void)
 {
 	tg_judge_free(judge);
 	judge = NULL;
-}
-
-const struct tlsp_snap *tlsp_snap_ref(void)
-{
-	struct tlsp_snap *snap;
-
-	lock_get(&snaps->lock);
-	snap = snaps->current;
-	snap->refs++;
-	lock_release(&snaps->lock);
-	return snap;
-}
-
-void tlsp_snap_unref(const struct tlsp_snap *snap)
-{
-	struct tlsp_snap *gone;
-
-	if(!snap)
-		return;
-	lock_get(&snaps->lock);
-	gone = drop_ref((struct tlsp_snap *)snap);
-	lock_release(&snaps->lock);
-	if(gone)
-		snap_free(gone);
-}
-
-const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy)
-{
-	struct tlsp_snap *snap;
-
-	lock_get(&snaps->lock);
-	snap = snaps->current;
-	if(snap->policy != policy)
-		for(snap = snaps->retired; snap && snap->policy != policy;
-				snap = snap->next)
-			;
-	lock_release(&snaps->lock);
-	return snap;
-}
-
-uint64_t tlsp_snap_generation(void)
-{
-	return __atomic_load_n(&snaps->generation, __ATOMIC_ACQUIRE);
 }
 
 bool tlsp_snap_reload(struct tg_diags *diags)

@@ -75,4 +75,5 @@ void tlsp_sweep_tick(void)
 
 	tlsp_conn_some(&cursor, PARTS, look_at, &s);
 	tlsp_snap_unref(s.snap);
+	tlsp_snap_reclaim();
 }

@@ -49,9 +49,7 @@ static void api_unref(const struct tg_pol *p)
 static int api_source(
 		const struct tg_pol *p, struct sip_msg *msg, struct tg_pol_msg *out)
 {
-	struct tlsp_facts facts;
-
-	return tlsp_source(tlsp_snap_of(p), msg, &facts, out);
+	return tlsp_source(tlsp_snap_of(p), msg, NULL, out);
 }
 
 static int api_destination(const struct tg_pol *p, const struct dest_info *dst,

@@ -34,20 +34,25 @@ extern struct tlsp_params tlsp_params;
 
 struct tlsp_snap {
 	const struct tg_pol *policy;
-	uint64_t generation; /* counts up, never 0 */
-	/* private to snapshot.c */
-	struct tlsp_snap *next;
-	unsigned refs;
+	uint64_t generation;    /* counts up, never 0 */
+	struct tlsp_snap *next; /* private to snapshot.c */
 };
 
 /* Reads the policy and puts it into force; errors are logged. 0 or -1 */
 int tlsp_snap_init(void);
 void tlsp_snap_destroy(void);
 
-/* Never NULL after init. Each ref needs its unref in the same process */
+/*
+ * Never NULL after init. Each ref needs its unref in the same process; until
+ * the last of them a process that asks again gets the same one, so all that
+ * is done about one message is done by one policy.
+ */
 const struct tlsp_snap *tlsp_snap_ref(void);
 void tlsp_snap_unref(const struct tlsp_snap *snap);
+/* The one that this process holds, if it is that policy's; or NULL */
 const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy);
+/* Frees what is not in force and not used any more */
+void tlsp_snap_reclaim(void);
 uint64_t tlsp_snap_generation(void); /* of the one in force; no lock */
 
 /*
@@ -119,6 +124,12 @@ bool tlsp_conn_add(const struct tlsp_facts *facts);
 bool tlsp_conn_get(int id, struct tlsp_facts *out);
 /* The same, but cipher, sni and identity are empty: a third of the octets */
 bool tlsp_conn_get_head(int id, struct tlsp_facts *out);
+/*
+ * Changes with every change of that record (others share its place). Without
+ * a lock: a copy taken after the stamp was read is the record as it is, as
+ * long as the stamp stays. Never 0.
+ */
+uint64_t tlsp_conn_stamp(int id);
 /* Replaces the facts; false when the connection is gone */
 bool tlsp_conn_set(const struct tlsp_facts *facts);
 enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
@@ -170,6 +181,35 @@ const struct tg_pol_peer *tlsp_facts_peer(
 const struct tg_pol_clients *tlsp_facts_clients(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f);
 
+/* ---- warm.c: verdicts of connections that are up -------------------------- */
+
+/*
+ * Facts and verdicts that hold for message after message on one connection,
+ * kept by each process. False: not known here, go the long way; the _judged
+ * ones then take the outcome (what was denied or audited they forget).
+ */
+bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
+		struct tg_pol_msg *out);
+/* route NULL: gate 2, or gate 3 without a route of its own */
+bool tlsp_warm_in(const struct tlsp_snap *snap, const struct sip_msg *msg,
+		const struct tg_pol_msg *facts, const struct tg_pol_route *route,
+		struct tg_pol_verdict *v);
+void tlsp_warm_in_judged(const struct tlsp_snap *snap,
+		const struct sip_msg *msg, const struct tg_pol_msg *facts,
+		const struct tg_pol_route *route, const struct tg_pol_verdict *v);
+
+/* Only where dst names its connection */
+bool tlsp_warm_destination(const struct tlsp_snap *snap,
+		const struct dest_info *dst, struct tg_pol_egress *out);
+bool tlsp_warm_out(const struct tlsp_snap *snap, const struct dest_info *dst,
+		const struct tg_pol_egress *facts, struct tg_pol_verdict *v);
+void tlsp_warm_out_judged(const struct tlsp_snap *snap,
+		const struct dest_info *dst, const struct tg_pol_egress *facts,
+		const struct tg_pol_verdict *v);
+
+/* Is TLSP_CONN_GOOD known without a lock? By the policy in force */
+bool tlsp_warm_holds(int id);
+
 /* ---- handshake.c: what OpenSSL asks in a handshake ----------------------- */
 
 int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg);
@@ -192,11 +232,12 @@ struct tg_addr tlsp_addr(const struct ip_addr *ip);
 void tlsp_facts_of_tcp(struct tcp_connection *c, struct tlsp_facts *out);
 void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out);
 /*
- * facts: as tlsp_conn_current_head, for TLS. 0, or -1 when the message cannot
- * be read.
+ * facts: as tlsp_conn_current_head, for TLS; NULL when they are not needed,
+ * which is faster. 0, or -1 when the message cannot be read.
  */
 int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out);
+/* facts: of the connection that it would take; id 0: there is none yet */
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out);
 /* Was that connection found by a port that its other side only claimed? */
