@@ -141,7 +141,8 @@ unit_host = $(if $(wildcard modules/lib/$(1)),,$(if $(wildcard modules/$(1)),\
 unit_srtp = $(if $(filter %/rtp_plugin.a,$(call unit_host,$(1))),$(SRTP_LIB))
 unit_flags = $(if $(call unit_host,$(1)),-Imodules -Irtp_plugin \
 	-isystem $(SRTP)/include) -Itests/unit/$(1) -Itests/unit \
-	-DTG_SOURCE_DIR='"$(CURDIR)"'
+	-DTG_SOURCE_DIR='"$(CURDIR)"' \
+	$(if $(filter $(1),$(MODULES)),-fasm -DMOD_NAME='"$(1)"' @$(KAM_FLAGS))
 
 define unit_rules
 $(1)_HELP := $(call objects,$(filter-out %_test.c,\
