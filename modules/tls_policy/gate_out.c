@@ -29,6 +29,14 @@ static struct {
 	uint64_t generation;
 } cleared;
 
+/* Whom NET_OUT wants on the connection that is about to be made */
+static struct {
+	uint64_t generation; /* 0: nobody by name */
+	struct tg_addr addr;
+	uint16_t port;
+	uint32_t peer;
+} meant;
+
 int tlsp_on_leaving(tlsp_leaving_fn fn)
 {
 	if(leaving || !fn)
@@ -137,6 +145,32 @@ static void judge_alias(const struct tlsp_snap *snap,
 	tg_pol_apply_audit(snap->policy, v);
 }
 
+/*
+ * A request whose name means one of several peers behind one address: its
+ * connection must prove that one, and one that is in its handshake must have
+ * been made for it.
+ */
+static void judge_meant(const struct tlsp_snap *snap,
+		const struct tg_pol_egress *egress, const struct tlsp_facts *conn,
+		struct tg_pol_verdict *v)
+{
+	if(v->decision != TG_POL_ALLOW || v->audited || egress->existing
+			|| !egress->next_hop.len || !v->peer
+			|| !TG_POL_TR_IS_TLS(egress->conn.transport))
+		return;
+	if(!conn->id) {
+		meant.generation = snap->generation;
+		meant.addr = egress->conn.remote;
+		meant.port = egress->conn.remote_port;
+		meant.peer = v->peer->id;
+	} else if(conn->generation != snap->generation
+			  || conn->wanted != v->peer->id) {
+		v->decision = TG_POL_DENY;
+		v->reason = TG_REASON_WRONG_PEER;
+		tg_pol_apply_audit(snap->policy, v);
+	}
+}
+
 static bool rewrite(str *buffer, struct tg_span with)
 {
 	if(!with.ptr)
@@ -199,11 +233,14 @@ static void hold_challenge(const struct tlsp_snap *snap,
 	}
 }
 
-static void read_bytes(struct tg_span bytes, struct tg_pol_egress *egress)
+static void read_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
+		struct tg_span bytes, struct tg_pol_egress *egress)
 {
 	egress->is_reply = is_reply(bytes);
 	egress->sips = !egress->is_reply && is_sips(bytes);
 	egress->refusal = tlsp_refusing;
+	if(!egress->is_reply)
+		egress->next_hop = tlsp_next_hop(snap, dst, bytes);
 }
 
 /* conn: what is known of the connection that it will take */
@@ -212,7 +249,7 @@ static void judge_destination(const struct tlsp_snap *snap,
 		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
 	if(tlsp_warm_destination(snap, dst, egress)) {
-		read_bytes(bytes, egress);
+		read_bytes(snap, dst, bytes, egress);
 		conn->id = dst->id;
 		conn->generation = snap->generation;
 		if(tlsp_warm_out(snap, dst, egress, v))
@@ -220,9 +257,10 @@ static void judge_destination(const struct tlsp_snap *snap,
 	}
 	if(tlsp_destination(snap, dst, conn, egress) < 0)
 		return;
-	read_bytes(bytes, egress);
+	read_bytes(snap, dst, bytes, egress);
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
 	judge_alias(snap, dst, conn, egress, v);
+	judge_meant(snap, egress, conn, v);
 	judge_failed(snap, egress, v);
 	if(conn->id && conn->id == dst->id)
 		tlsp_warm_out_judged(snap, dst, egress, v);
@@ -234,6 +272,7 @@ static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 	struct tlsp_facts conn;
 
 	cleared.id = 0;
+	meant.generation = 0;
 	memset(v, 0, sizeof(*v));
 	v->reason = TG_REASON_INTERNAL;
 	judge_destination(snap, dst, tg_span_of(buffer->s, (size_t)buffer->len),
@@ -309,6 +348,10 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 	}
 	f.generation = snap->generation;
 	f.wanted = v.peer ? v.peer->id : TLSP_NOBODY;
+	if(meant.generation == snap->generation && meant.port == f.remote_port
+			&& tg_addr_eq(&meant.addr, &f.remote))
+		f.wanted = meant.peer;
+	meant.generation = 0;
 	f.deadline =
 			f.since
 			+ (time_t)(tg_pol_default_limits(snap->policy)->handshake_time_ms

@@ -119,14 +119,16 @@ static int mod_init(void)
 			|| tlsp_startup_atfork() < 0 || tlsp_snap_init() < 0
 			|| tlsp_conns_init() < 0 || tlsp_limits_init() < 0
 			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
-			|| tlsp_gate_out_init() < 0 || tlsp_challenge_init() < 0
-			|| tlsp_hook_init() < 0)
+			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
+			|| tlsp_challenge_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	return 0;
 }
 
 static int child_init(int rank)
 {
+	if(rank == PROC_INIT)
+		return tlsp_next_hop_start();
 	return rank == PROC_MAIN ? tlsp_waiting_fork() : 0;
 }
 

@@ -261,6 +261,15 @@ const struct tlsp_seen *tlsp_seen(struct sip_msg *msg);
 /* Gate 4 refused what the message at hand sends: tls_policy_reply() says why */
 void tlsp_seen_refused(enum tg_reason reason);
 
+/*
+ * next_hop.c: the name that the destination of a request was looked up for;
+ * empty when it was given by address. Valid until the next call.
+ */
+int tlsp_next_hop_init(void);
+int tlsp_next_hop_start(void); /* when all modules are there, before fork */
+struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
+		const struct dest_info *dst, struct tg_span bytes);
+
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
 /* May anything go into this connection's TLS? Called with its lock */

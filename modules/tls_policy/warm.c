@@ -276,6 +276,7 @@ void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 
 	if(v->decision != TG_POL_ALLOW || v->audited || !facts->existing
 			|| !facts->judged || facts->refusal || !dst->send_sock
+			|| facts->next_hop.len /* a borrowed name */
 			|| !(e = named_entry(snap, dst)))
 		return;
 	plain = plain_egress(facts);

@@ -290,6 +290,10 @@ class Names(Case):
     def tearDown(self):
         resolve()
 
+    @staticmethod
+    def refusals():
+        return EDGE.statistics("tls_policy")["refused_egress_name"]
+
     def ask(self, leaf, address, name="gw1.lab.test"):
         with tls_edge.Server(KEYS, leaf, (address, self.port)) as s, self.client() as c:
             answer = c.request("MESSAGE", "sip:bob@edge.lab.test",
@@ -309,12 +313,48 @@ class Names(Case):
             self.assertEqual((s.connections, s.octets), (0, 0))
             self.setUp()
 
-    def test_at_another_peers_address_that_peers_certificate_counts(self):
-        resolve(gw1_lab_test="127.0.0.22")
-        for leaf in ("gateway1", "mediation1", "impostor-rogue"):
+    def test_at_another_peers_address_nobody_is_served(self):
+        """The very peer that is declared there, too, gets no octet."""
+        for leaf in ("gateway2", "gateway1", "impostor-rogue"):
+            resolve(gw1_lab_test="127.0.0.22")
             s, status = self.ask(leaf, "127.0.0.22")
             self.assertGreaterEqual(status, 400)
-            self.got_nothing(s)
+            self.assertEqual((s.connections, s.octets), (0, 0))
+            self.setUp()
+        self.assertTrue(EDGE.decisions(gate="out", reason="egress-name"))
+        resolve(gw1_lab_test="127.0.0.22", gw2_lab_test="127.0.0.22")
+        s, status = self.ask("gateway2", "127.0.0.22", "gw2.lab.test")
+        self.assertEqual((status, len(s.requests)), (200, 1))
+
+    def test_over_a_connection_that_another_peer_has(self):
+        resolve(gw1_lab_test="127.0.0.22", gw2_lab_test="127.0.0.22")
+        with tls_edge.Server(KEYS, "gateway2", ("127.0.0.22", self.port)) as s:
+            for name, served in (("gw2.lab.test", True), ("gw1.lab.test", False),
+                                 ("127.0.0.22", True)):
+                with self.subTest(name), self.client() as c:
+                    octets = s.octets
+                    status = c.request("MESSAGE", "sip:bob@edge.lab.test", timeout=3,
+                                       headers=self.next_hop(name)).status
+                    self.assertEqual((status == 200, s.octets > octets), (served,) * 2)
+            self.assertEqual(s.connections, 1)
+
+    def test_a_name_that_means_no_peer(self):
+        resolve(elsewhere_lab_test="127.0.0.21")
+        s, status = self.ask("gateway1", "127.0.0.21", "elsewhere.lab.test")
+        self.assertGreaterEqual(status, 400)
+        self.assertEqual((s.connections, s.octets), (0, 0))
+
+    def test_stateless(self):
+        """An ACK is forwarded without a transaction."""
+        for name, served in (("gw1.lab.test", False), ("gw2.lab.test", True)):
+            resolve(**{name.replace(".", "_"): "127.0.0.22"})
+            with self.subTest(name), self.client() as c, \
+                    tls_edge.Server(KEYS, "gateway2", ("127.0.0.22", self.port)) as s:
+                before = self.refusals()
+                c.send(self.build(c, "ACK", headers=self.next_hop(name)))
+                proc.wait_until(
+                    lambda: s.requests or self.refusals() > before, "the ACK ends", 3)
+                self.assertEqual([m.method for m in s.requests], ["ACK"] * served)
             self.setUp()
 
 

@@ -321,6 +321,23 @@ static size_t add_by_name(const struct tg_pol *p,
 	return n;
 }
 
+bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name)
+{
+	const struct tg_pol_names *names = &p->names;
+
+	name = without_dot(name);
+	for(uint32_t i = names->head[tg_pol_hash(name) & names->mask]; i;
+			i = names->entry[i - 1].next) {
+		const struct tg_pol_name_entry *e = &names->entry[i - 1];
+
+		if(!e->wildcard
+				&& tg_span_ieq(
+						p->peer[e->peer].identity.item[e->identity], name))
+			return true;
+	}
+	return false;
+}
+
 size_t tg_pol_candidates(const struct tg_pol *p, const struct tg_pol_conn *conn,
 		const struct tg_span *names, size_t n_names,
 		const struct tg_pol_peer **out, size_t max)

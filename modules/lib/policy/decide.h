@@ -133,10 +133,21 @@ struct tg_pol_egress {
 	bool audited;  /* gate 1 let it pass only because of mode = audit */
 	bool sips;     /* request URI or top Route is sips: */
 	bool is_reply; /* replies go back on the connection of their request */
+	/* the name that the address was looked up for; empty: the next hop was
+	 * given by address */
+	struct tg_span next_hop;
 	/* our own final answer, without body, to a request a gate refused: may
 	 * go back in clear to a declared source, so that it learns why */
 	bool refusal;
 };
+
+/*
+ * Is the peer called that: one of its identities, the host of a next_hop, or
+ * one of its domains?
+ */
+bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name);
+/* Is it an identity of some peer? */
+bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name);
 
 /*
  * For a new connection to a peer: ALLOW, and verdict.peer is the one its

@@ -4,8 +4,14 @@
  * Gate 4: where a message may go. A destination is a declared peer over a
  * transport of its own, or the connection on which a client was judged; all
  * else is denied (B12). RFC 5630 (sips), RFC 3261 section 18.2.2 (replies).
+ *
+ * A next hop given by name is the peer that the policy calls so, whatever
+ * address the name resolved to (A31, RFC 5922 section 4).
  */
+#include "policy/value.h"
 #include "policy/verdict.h"
+
+#define WANTED_MAX 64
 
 static void deny_peer(struct tg_pol_verdict *out, enum tg_reason reason,
 		const struct tg_pol_peer *peer, enum tg_pol_peer_key key)
@@ -18,6 +24,58 @@ static void deny_clients(struct tg_pol_verdict *out, enum tg_reason reason,
 {
 	tg_pol_deny(out, reason, NULL, c, tg_pol_clients_where(c, key));
 }
+
+/* ---- names ------------------------------------------------------------- */
+
+static struct tg_span without_dot(struct tg_span name)
+{
+	if(name.len && name.ptr[name.len - 1] == '.')
+		name.len--;
+	return name;
+}
+
+static bool is_next_hop(const struct tg_pol_peer *peer, struct tg_span name)
+{
+	for(size_t i = 0; i < peer->next_hop.n; i++) {
+		struct tg_span host;
+		uint16_t port;
+
+		if(tg_next_hop_split(peer->next_hop.item[i], &host, &port)
+				&& tg_span_ieq(without_dot(host), name))
+			return true;
+	}
+	return false;
+}
+
+bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name)
+{
+	name = without_dot(name);
+	if(!name.len)
+		return false;
+	for(size_t i = 0; i < peer->identity.n; i++) {
+		if(tg_span_ieq(peer->identity.item[i], name))
+			return true;
+	}
+	for(size_t i = 0; i < peer->domain.n; i++) {
+		if(tg_span_ieq(peer->domain.item[i], name))
+			return true;
+	}
+	return is_next_hop(peer, name);
+}
+
+/*
+ * Where no certificate can tell: a name that is a peer's identity goes to
+ * that peer or nowhere; one that means nobody is the address it stands for.
+ */
+static bool name_fits(const struct tg_pol *p, const struct tg_pol_egress *e,
+		const struct tg_pol_peer *peer)
+{
+	return !e->next_hop.len
+		   || (peer && tg_pol_peer_is_called(peer, e->next_hop))
+		   || !tg_pol_is_identity(p, e->next_hop);
+}
+
+/* ---- TLS --------------------------------------------------------------- */
 
 /* A connection that gate 1 judged must still be where its party may be */
 static void judge_existing(const struct tg_pol *p,
@@ -37,6 +95,9 @@ static void judge_existing(const struct tg_pol *p,
 		else if(!(e->peer->transports & bit))
 			deny_peer(out, TG_REASON_WRONG_TRANSPORT, e->peer,
 					TG_POL_PEER_KEY_TRANSPORT);
+		else if(e->next_hop.len && !tg_pol_peer_is_called(e->peer, e->next_hop))
+			deny_peer(out, TG_REASON_EGRESS_NAME, e->peer,
+					TG_POL_PEER_KEY_IDENTITY);
 		else
 			tg_pol_allow(out, e->peer, NULL, e->peer->where);
 	} else if(e->clients) {
@@ -46,6 +107,9 @@ static void judge_existing(const struct tg_pol *p,
 		else if(!(e->clients->transports & bit))
 			deny_clients(out, TG_REASON_WRONG_TRANSPORT, e->clients,
 					TG_POL_CLIENTS_KEY_TRANSPORT);
+		else if(!name_fits(p, e, NULL))
+			deny_clients(out, TG_REASON_EGRESS_NAME, e->clients,
+					TG_POL_CLIENTS_KEY_ADDRESS);
 		else
 			tg_pol_allow(out, NULL, e->clients, e->clients->where);
 	} else {
@@ -53,12 +117,31 @@ static void judge_existing(const struct tg_pol *p,
 	}
 }
 
+/* Peers at the destination, without those that its name does not mean */
+static size_t wanted_by_name(const struct tg_pol *p,
+		const struct tg_pol_egress *e, const struct tg_pol_peer **out)
+{
+	struct tg_pol_conn there = e->conn;
+	size_t n, kept = 0;
+
+	if(e->next_hop.len)
+		there.sni = e->next_hop;
+	n = tg_pol_wanted_peers(p, &there, out, WANTED_MAX);
+	if(!e->next_hop.len)
+		return n;
+	for(size_t i = 0; i < n && i < WANTED_MAX; i++) {
+		if(tg_pol_peer_is_called(out[i], e->next_hop))
+			out[kept++] = out[i];
+	}
+	return kept;
+}
+
 /* A new TLS connection: only to a peer, whose certificate is then asked for */
 static void judge_new(const struct tg_pol *p, const struct tg_pol_egress *e,
 		const struct tg_pol_trace *trace, struct tg_pol_verdict *out)
 {
-	const struct tg_pol_peer *wanted[2];
-	size_t n = tg_pol_wanted_peers(p, &e->conn, wanted, 2);
+	const struct tg_pol_peer *wanted[WANTED_MAX];
+	size_t n = wanted_by_name(p, e, wanted);
 	struct tg_pol_found_peer peer;
 	struct tg_pol_found_clients clients;
 
@@ -73,6 +156,11 @@ static void judge_new(const struct tg_pol *p, const struct tg_pol_egress *e,
 		tg_pol_allow(out, n == 1 ? wanted[0] : NULL, NULL, wanted[0]->where);
 		return;
 	}
+	if(e->next_hop.len && tg_pol_wanted_peers(p, &e->conn, wanted, 1)) {
+		deny_peer(out, TG_REASON_EGRESS_NAME, wanted[0],
+				TG_POL_PEER_KEY_IDENTITY);
+		return;
+	}
 	peer = tg_pol_find_bare_peer(p, &e->conn);
 	clients = tg_pol_find_clients(p, &e->conn);
 	if(peer.near)
@@ -85,6 +173,8 @@ static void judge_new(const struct tg_pol *p, const struct tg_pol_egress *e,
 	else
 		tg_pol_deny(out, TG_REASON_EGRESS_UNDECLARED, NULL, NULL, p->where);
 }
+
+/* ---- in clear ---------------------------------------------------------- */
 
 static void judge_clear_to_clients(const struct tg_pol_egress *e,
 		const struct tg_pol_found_clients *c, struct tg_pol_verdict *out)
@@ -108,7 +198,10 @@ static void judge_clear(const struct tg_pol *p, const struct tg_pol_egress *e,
 
 	if(!peer.fit)
 		clients = tg_pol_find_clients(p, &e->conn);
-	if(peer.fit) {
+	if(!name_fits(p, e, peer.fit)) {
+		tg_pol_deny(out, TG_REASON_EGRESS_NAME, peer.fit,
+				peer.fit ? NULL : clients.fit, p->where);
+	} else if(peer.fit) {
 		tg_pol_allow(out, peer.fit, NULL,
 				tg_pol_peer_where(peer.fit, TG_POL_PEER_KEY_TRANSPORT));
 		tg_pol_step(trace, &out->rule,

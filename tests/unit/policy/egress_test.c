@@ -208,6 +208,47 @@ static void several_peers_behind_one_address_leave_it_to_the_certificate(
 	tg_pol_free(p);
 }
 
+static void a_name_means_its_peer_and_no_other(void **state)
+{
+	struct tg_pol *p = load_ok(GATEWAY LEGACY PHONES
+			"[peer two]\nrole = server\naddress = 192.0.2.0/24\n"
+			"identity = two.example\ntrust = ours\ndomains = lab.example\n"
+			"next_hop = trunk.example:5061\n");
+	static const char *const names[] = {
+			"two.example", "TWO.example.", "lab.example", "trunk.example"};
+	struct tg_pol_egress e = to(TG_POL_TR_TLS, "192.0.2.1");
+	struct tg_pol_verdict v;
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		e.next_hop = tg_span_cstr(names[i]);
+		v = leaving(p, &e);
+		assert_allowed(&v);
+		assert_ptr_equal(v.peer, peer(p, "two"));
+	}
+	e.next_hop = TG_SPAN("nobody.example");
+	v = leaving(p, &e);
+	assert_denied(&v, TG_REASON_EGRESS_NAME);
+	/* on a connection that has proven another one */
+	e.next_hop = TG_SPAN("two.example");
+	e.existing = e.judged = true;
+	e.peer = peer(p, "gw");
+	v = leaving(p, &e);
+	assert_denied(&v, TG_REASON_EGRESS_NAME);
+	e.peer = peer(p, "two");
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	/* in clear a name that means nobody is its address */
+	e = to(TG_POL_TR_TCP, "192.0.2.9");
+	e.next_hop = TG_SPAN("two.example");
+	v = leaving(p, &e);
+	assert_denied(&v, TG_REASON_EGRESS_NAME);
+	e.next_hop = TG_SPAN("nobody.example");
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	tg_pol_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +256,7 @@ int main(void)
 					a_new_connection_to_a_peer_names_whom_it_must_prove),
 			cmocka_unit_test(
 					a_next_hop_outside_of_its_peers_addresses_is_refused),
+			cmocka_unit_test(a_name_means_its_peer_and_no_other),
 			cmocka_unit_test(a_peer_is_not_reached_over_another_transport),
 			cmocka_unit_test(an_existing_connection_needs_its_verdict),
 			cmocka_unit_test(a_client_is_reached_only_where_it_connected),
