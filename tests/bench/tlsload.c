@@ -5,8 +5,9 @@
  * connections, each with a window of requests under way, or full handshakes
  * one after the other. Everything that is sent is made before the clock
  * starts. Prints "done SECONDS" or fails; the bench reads the server's CPU.
+ * A flood is handshakes of which any may fail: "done SECONDS SERVED REFUSED".
  *
- *   tlsload requests|handshakes HOST PORT SOURCE CERT KEY CA COUNT [CONNS]
+ *   tlsload requests|handshakes|flood HOST PORT SOURCE CERT KEY CA COUNT [CONNS]
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -55,7 +56,8 @@ static struct sockaddr_in address(const char *host, int port)
 	return sa;
 }
 
-static SSL *dial(SSL_CTX *ctx, const struct sockaddr_in *from,
+/* NULL: the other side ended the handshake */
+static SSL *try_dial(SSL_CTX *ctx, const struct sockaddr_in *from,
 		const struct sockaddr_in *to)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -70,7 +72,19 @@ static SSL *dial(SSL_CTX *ctx, const struct sockaddr_in *from,
 	if(connect(fd, (const struct sockaddr *)to, sizeof(*to)) != 0)
 		die("cannot connect");
 	SSL_set_fd(ssl, fd);
-	if(SSL_connect(ssl) != 1)
+	if(SSL_connect(ssl) == 1)
+		return ssl;
+	SSL_free(ssl);
+	close(fd);
+	return NULL;
+}
+
+static SSL *dial(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to)
+{
+	SSL *ssl = try_dial(ctx, from, to);
+
+	if(!ssl)
 		die("handshake failed");
 	return ssl;
 }
@@ -170,14 +184,34 @@ static double run_handshakes(SSL_CTX *ctx, const struct sockaddr_in *from,
 	return now_sec() - start;
 }
 
+static double run_flood(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to, long count, long *served)
+{
+	double start = now_sec();
+	SSL *ssl;
+
+	for(long i = 0; i < count; i++) {
+		ssl = try_dial(ctx, from, to);
+		ERR_clear_error();
+		if(!ssl)
+			continue;
+		hang_up(ssl);
+		(*served)++;
+	}
+	return now_sec() - start;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in from, to;
 	SSL_CTX *ctx;
 	int conns = argc > 9 ? atoi(argv[9]) : 4;
+	long served = 0;
+	double seconds;
 
 	if(argc < 9 || conns < 1 || conns > CONNS_MAX)
-		die("usage: requests|handshakes HOST PORT SOURCE CERT KEY CA COUNT "
+		die("usage: requests|handshakes|flood HOST PORT SOURCE CERT KEY CA "
+			"COUNT "
 			"[CONNS]");
 	signal(SIGPIPE, SIG_IGN);
 	to = address(argv[2], atoi(argv[3]));
@@ -189,11 +223,16 @@ int main(int argc, char **argv)
 		die("cannot read the certificates");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	if(strcmp(argv[1], "requests") == 0)
-		printf("done %.6f\n",
-				run_requests(ctx, &from, &to, argv[4], atol(argv[8]), conns));
-	else
-		printf("done %.6f\n", run_handshakes(ctx, &from, &to, atol(argv[8])));
+	if(strcmp(argv[1], "flood") == 0) {
+		seconds = run_flood(ctx, &from, &to, atol(argv[8]), &served);
+		printf("done %.6f %ld %ld\n", seconds, served, atol(argv[8]) - served);
+	} else {
+		seconds = strcmp(argv[1], "requests") == 0
+						  ? run_requests(ctx, &from, &to, argv[4],
+								  atol(argv[8]), conns)
+						  : run_handshakes(ctx, &from, &to, atol(argv[8]));
+		printf("done %.6f\n", seconds);
+	}
 	SSL_CTX_free(ctx);
 	return 0;
 }
