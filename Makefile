@@ -163,7 +163,7 @@ $(foreach p,$(sort $(notdir $(patsubst %/,%,$(dir $(UNIT_SRC))))),\
 fuzz_extra = $(if $(filter rtp_%,$(notdir $(1))),\
 	$B/lib/rtp_plugin.a $(SRTP_LIB))
 $B/obj/tests/fuzz/%.o: tests/fuzz/%.c $B/flags
-	$(compile) -Wno-missing-prototypes -Imodules -Irtp_plugin \
+	$(compile) -Wno-missing-prototypes -Imodules -Irtp_plugin -Itests/unit \
 		-isystem $(SRTP)/include -c -o $@ $<
 $B/obj/tests/support/%.o: tests/support/%.c $B/flags
 	$(compile) -c -o $@ $<
@@ -248,7 +248,7 @@ FZ_LIB_SRC := $(wildcard modules/lib/*/*.c)
 $B/libfuzzer/%_fuzz: tests/fuzz/%_fuzz.c $(FZ_LIB_SRC) \
 		$(wildcard modules/lib/*/*.h)
 	@mkdir -p $(@D); echo "  FUZZ    $@"; $(CLANG) $(CSTD) -g -O1 -pthread \
-		-Imodules/lib -Imodules -Irtp_plugin -isystem $(SRTP)/include \
+		-Imodules/lib -Imodules -Irtp_plugin -Itests/unit -isystem $(SRTP)/include \
 		$(FZ_FLAGS) -o $@ $< $(FZ_LIB_SRC) \
 		$(if $(filter rtp_%,$*),$(filter-out rtp_plugin/mount/%,\
 		$(wildcard rtp_plugin/*/*.c)) $(SRTP_LIB)) $(CRYPTO) -ldl

@@ -26,10 +26,15 @@ struct tg_pol *tg_ctl_load(const char *path, FILE *out)
 	const struct tg_pol_host host = {tg_alloc_libc, tg_pol_read_file, NULL};
 	struct tg_diags diags;
 	struct tg_pol *pol;
+	bool fits = false;
 
 	tg_diags_init(&diags, &tg_alloc_libc);
 	pol = tg_pol_load(&host, path, &diags);
-	if(pol && !tg_judge_check_trust(pol, &diags)) {
+	if(pol) {
+		fits = tg_judge_check_trust(pol, &diags);
+		fits = tg_judge_check_fips(pol, &diags) && fits;
+	}
+	if(pol && !fits) {
 		tg_pol_free(pol);
 		pol = NULL;
 	}

@@ -22,6 +22,7 @@ static const struct {
 		{"cert", tg_ctl_cert,
 				"verify --trust FILE --identity NAME ... LEAF.pem",
 				"judge a certificate as a handshake would"},
+		{"fips", tg_ctl_fips, "", "is a FIPS provider of OpenSSL active here?"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -36,8 +37,9 @@ static void print_help(FILE *out)
 {
 	fputs("tgctl: what a TrunkGuard policy says, without a daemon\n\n", out);
 	for(size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  tgctl %s %s\n      %s\n", commands[i].name,
-				commands[i].arguments, commands[i].text);
+		fprintf(out, "  tgctl %s%s%s\n      %s\n", commands[i].name,
+				*commands[i].arguments ? " " : "", commands[i].arguments,
+				commands[i].text);
 	fputs("  tgctl help\n\n"
 		  "Exit status: 0 allowed or without errors, 1 refused or with errors, "
 		  "2 usage.\n",

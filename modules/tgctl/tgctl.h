@@ -20,6 +20,7 @@ int tg_ctl_check(int argc, char **argv);
 int tg_ctl_matrix(int argc, char **argv);
 int tg_ctl_explain(int argc, char **argv);
 int tg_ctl_cert(int argc, char **argv);
+int tg_ctl_fips(int argc, char **argv);
 
 /*
  * Loads a policy and the trust stores it names; prints errors and warnings

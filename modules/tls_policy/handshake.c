@@ -22,6 +22,7 @@
 
 #include "core/dprint.h"
 
+#include "fips/fips.h"
 #include "tls_policy/tlsp.h"
 
 #define TLS12 0x0303
@@ -73,9 +74,13 @@ static bool deny(const struct tlsp_snap *snap, struct tlsp_facts *f,
 
 /* ---- the profile ------------------------------------------------------------ */
 
-/* OpenSSL refuses a list that names a group twice, as a union may */
+/*
+ * OpenSSL refuses a list that names a group twice, and its FIPS provider has
+ * groups that are not approved
+ */
 static bool set_groups(SSL *ssl, struct tg_span groups)
 {
+	struct tg_span all = groups;
 	char list[GROUPS_OCTETS];
 	size_t n = 0;
 
@@ -86,7 +91,7 @@ static bool set_groups(SSL *ssl, struct tg_span groups)
 
 		while(seen.len && !known)
 			known = tg_span_ieq(tg_span_cut(&seen, ':'), one);
-		if(known || !one.len)
+		if(known || !one.len || (tlsp_fips && !tg_fips_approves_group(one)))
 			continue;
 		if(one.len + 2 > sizeof(list) - n)
 			return false;
@@ -96,7 +101,7 @@ static bool set_groups(SSL *ssl, struct tg_span groups)
 		n += one.len;
 	}
 	list[n] = 0;
-	return n == 0 || SSL_set1_groups_list(ssl, list) == 1;
+	return n == 0 ? all.len == 0 : SSL_set1_groups_list(ssl, list) == 1;
 }
 
 static bool set_ciphers(SSL *ssl, const struct tg_pol_tls *tls)

@@ -15,6 +15,7 @@
 #include "core/dprint.h"
 #include "core/rpc.h"
 
+#include "fips/fips.h"
 #include "tls_policy/tlsp.h"
 
 static str str_of(struct tg_span s)
@@ -49,6 +50,25 @@ static void rpc_reload(rpc_t *rpc, void *ctx)
 	}
 	tlsp_log_diags(&diags);
 	tg_diags_deinit(&diags);
+}
+
+/* ---- status --------------------------------------------------------------------- */
+
+static void rpc_status(rpc_t *rpc, void *ctx)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	char provider[96];
+	void *at;
+
+	tg_fips_describe(provider, sizeof(provider));
+	if(rpc->add(ctx, "{", &at) >= 0)
+		rpc->struct_add(at, "sssdsss", "file", tlsp_params.policy, "policy",
+				tg_pol_digest(snap->policy), "mode",
+				tg_pol_mode_name(tg_pol_global_mode(snap->policy)),
+				"generation", (int)snap->generation, "openssl",
+				OpenSSL_version(OPENSSL_VERSION), "fips",
+				tg_fips_active() ? "active" : "inactive", "provider", provider);
+	tlsp_snap_unref(snap);
 }
 
 /* ---- peers --------------------------------------------------------------------- */
@@ -219,6 +239,8 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 /* ---- table ------------------------------------------------------------------------------ */
 
 static const char *doc_reload[] = {"Reads the policy file again", 0};
+static const char *doc_status[] = {
+		"The policy in force, and what OpenSSL it works with", 0};
 static const char *doc_peers[] = {"Lists the peers of the policy", 0};
 static const char *doc_connections[] = {
 		"Lists TLS connections and their verdicts", 0};
@@ -226,6 +248,7 @@ static const char *doc_explain[] = {
 		"Says which rules a connection or request would meet", 0};
 
 rpc_export_t tlsp_rpcs[] = {{"tls_policy.reload", rpc_reload, doc_reload, 0},
+		{"tls_policy.status", rpc_status, doc_status, 0},
 		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},
 		{"tls_policy.connections", rpc_connections, doc_connections, RET_ARRAY},
 		{"tls_policy.explain", rpc_explain, doc_explain, RET_ARRAY},

@@ -66,10 +66,13 @@ static struct tlsp_snap *snap_new(struct tg_diags *diags)
 {
 	struct tg_pol *policy = tg_pol_load(&host, tlsp_params.policy, diags);
 	struct tlsp_snap *snap = NULL;
+	bool fits;
 
 	if(!policy)
 		return NULL;
-	if(!tg_judge_check_trust(policy, diags))
+	fits = tg_judge_check_trust(policy, diags);
+	fits = tg_judge_check_fips(policy, diags) && fits;
+	if(!fits)
 		goto fail;
 	snap = shm_malloc(sizeof(*snap));
 	if(!snap) {

@@ -18,10 +18,13 @@
 #include "core/sr_module.h"
 #include "core/tls_hooks.h"
 
+#include "fips/fips.h"
 #include "tls_policy/compat.h"
 #include "tls_policy/tlsp.h"
 
 #define KEYS_MAX 64
+
+bool tlsp_fips;
 
 static uintptr_t shared_start, shared_end;
 
@@ -31,6 +34,21 @@ static int core_int(const char *name)
 	int *value = dlsym(RTLD_DEFAULT, name);
 
 	return value ? *value : 0;
+}
+
+/* A37: the check of the policy is tg_judge_check_fips */
+static bool fips_holds(void)
+{
+	const char *beside = tg_fips_active() ? tg_fips_bypass() : NULL;
+	char provider[96];
+
+	tg_fips_describe(provider, sizeof(provider));
+	tlsp_fips = tg_fips_active();
+	if(tlsp_fips)
+		LM_NOTICE("FIPS provider active: %s\n", provider);
+	if(beside)
+		LM_ERR("a FIPS provider is active, and %s works past it\n", beside);
+	return !beside;
 }
 
 int tlsp_startup_check(void)
@@ -61,7 +79,7 @@ int tlsp_startup_check(void)
 		LM_ERR("set modparam(\"tls_policy\", \"policy\", \"/path\")\n");
 		return -1;
 	}
-	return 0;
+	return fips_holds() ? 0 : -1;
 }
 
 /* ---- fork --------------------------------------------------------------------------- */

@@ -333,6 +333,8 @@ void tlsp_stats_count(const struct tg_pol_verdict *v);
 
 /* ---- startup.c --------------------------------------------------------------- */
 
+/* A FIPS provider is in force; set by tlsp_startup_check */
+extern bool tlsp_fips;
 int tlsp_startup_check(void);
 int tlsp_startup_atfork(void);
 

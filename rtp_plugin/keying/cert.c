@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "fips/fips.h"
 #include "keying/handshake.h"
 
 #define DAY (24 * 60 * 60)
@@ -82,9 +83,9 @@ static bool write_fingerprint(X509 *x, char out[TG_KEY_FINGERPRINT_OCTETS])
 
 static bool set_groups(SSL_CTX *ctx)
 {
-	/* a FIPS provider has no X25519 */
-	return SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1
-		   || SSL_CTX_set1_groups_list(ctx, "P-256:P-384") == 1;
+	return SSL_CTX_set1_groups_list(
+				   ctx, tg_fips_active() ? "P-256:P-384" : "X25519:P-256:P-384")
+		   == 1;
 }
 
 static SSL_CTX *make_ctx(void)

@@ -122,6 +122,13 @@ static void engine(struct reader *r, struct tg_span v)
 		wrong(r, "expected compact or evp", v);
 }
 
+static void fips(struct reader *r, struct tg_span v)
+{
+	r->out->fips_required = tg_span_eq(v, TG_SPAN("required"));
+	if(!r->out->fips_required && !tg_span_eq(v, TG_SPAN("follow")))
+		wrong(r, "expected follow or required", v);
+}
+
 static void allow(struct reader *r, struct tg_span v)
 {
 	while(v.len != 0) {
@@ -154,6 +161,7 @@ static const struct {
 		{"floor_replay_window", floor_replay_window},
 		{"floor_suites", floor_suites},
 		{"engine", engine},
+		{"fips", fips},
 		{"allow", allow},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -38,6 +38,7 @@ struct tg_mnt_conf {
 	uint16_t floor_window;
 	enum tg_suite floor_suite[TG_SUITES_MAX];
 	enum tg_srtp_engine engine;
+	bool fips_required;
 	unsigned allow; /* enum tg_mnt_allow */
 };
 

@@ -16,6 +16,7 @@
 
 #include <openssl/rand.h>
 
+#include "fips/fips.h"
 #include "mount/mount.h"
 #include "mount/real.h"
 #include "mount/trust.h"
@@ -443,6 +444,23 @@ static void load_trust(void)
 	mount.host.trust = tg_mnt_trust_get;
 }
 
+/* A37: what the provider lacks OpenSSL does not offer; see also srtp/compact.h */
+static void check_fips(void)
+{
+	bool active = tg_fips_active();
+	const char *beside = active ? tg_fips_bypass() : NULL;
+	char text[128];
+
+	if(mount.conf.fips_required && !active)
+		refuse("fips = required, and no FIPS provider is active in this "
+			   "process");
+	if(beside != NULL) {
+		snprintf(text, sizeof(text),
+				"a FIPS provider is active, and %s works past it", beside);
+		refuse(text);
+	}
+}
+
 /*
  * The daemon's XMLRPC child closes whatever it inherited. It shares the
  * sockets with the daemon, so nothing may be shut down there, and the locks
@@ -459,6 +477,7 @@ static void late(void)
 
 	if(pthread_atfork(NULL, NULL, in_child) != 0)
 		refuse("out of memory");
+	check_fips();
 	if(tg_srtp_global_init(mount.conf.engine) != TG_SRTP_OK)
 		refuse("the SRTP library cannot be initialised");
 	load_certificate();
@@ -471,9 +490,11 @@ static void late(void)
 	status_host.strangers = strangers;
 	if(!tg_sta_start(&status_host))
 		refuse("no thread for timers and status");
-	snprintf(text, sizeof(text), "plugin %s mounted in rtpengine %s, engine %s",
+	snprintf(text, sizeof(text),
+			"plugin %s mounted in rtpengine %s, engine %s, fips %s",
 			TG_NGX_VERSION, mount.version,
-			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp");
+			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp",
+			tg_fips_active() ? "active" : "inactive");
 	tg_mnt_log(LOG_NOTICE, text);
 	atomic_store_explicit(&late_done, true, memory_order_release);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "stats/status.h"
+#include "fips/fips.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -159,11 +160,17 @@ static bool print_call(void *ctx, struct tg_ses_call *c)
 
 void tg_sta_write_status(FILE *f, const struct tg_sta_host *host)
 {
+	char provider[96];
+
 	fprintf(f, "plugin version=%s daemon=%s engine=%s", TG_NGX_VERSION,
 			host->daemon_version,
 			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp");
 	if(tg_srtp_engine_note()[0] != '\0')
 		fprintf(f, " note=\"%s\"", tg_srtp_engine_note());
+	tg_fips_describe(provider, sizeof(provider));
+	fprintf(f, " fips=%s", tg_fips_active() ? "active" : "inactive");
+	if(provider[0] != '\0')
+		fprintf(f, " provider=\"%s\"", provider);
 	fputc('\n', f);
 	tg_ses_calls_each(print_call, f);
 }
@@ -251,6 +258,7 @@ void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host)
 	one(f, "clear_lines_total", "counter",
 			"media lines of supported legs that fell to clear",
 			atomic_load(&tg_ngx_counters.clear));
+	one(f, "fips", "gauge", "1: a FIPS provider is active", tg_fips_active());
 	if(host->strangers != NULL)
 		one(f, "ng_strangers_total", "counter",
 				"ng datagrams from senders that are not allowed",

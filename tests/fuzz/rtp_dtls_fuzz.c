@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "keying/keying.h"
-#include "../unit/keying/material.h"
+#include "keying/material.h"
 
 #define SOURCES 4
 

@@ -10,7 +10,7 @@
 
 #include "keying/keying.h"
 #include "keying/sdes_line.h"
-#include "../unit/keying/material.h"
+#include "keying/material.h"
 
 static void must(bool ok)
 {

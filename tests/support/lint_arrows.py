@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIB = {f"modules/lib/{p}" for p in
-       ("base", "policy", "x509", "sdp", "ng", "media", "judge")}
+       ("base", "policy", "x509", "fips", "sdp", "ng", "media", "judge")}
 BASE = {"modules/lib/base"}
 API = "modules/tls_policy/api.h"
 
@@ -22,10 +22,11 @@ ALLOWED = {
     "modules/lib/base": set(),
     "modules/lib/policy": BASE,
     "modules/lib/x509": BASE,
+    "modules/lib/fips": BASE,
     "modules/lib/sdp": BASE,
     "modules/lib/ng": BASE,
     "modules/lib/media": BASE | {"modules/lib/policy", "modules/lib/sdp", "modules/lib/ng"},
-    "modules/lib/judge": BASE | {"modules/lib/policy", "modules/lib/x509"},
+    "modules/lib/judge": BASE | {"modules/lib/policy", "modules/lib/x509", "modules/lib/fips"},
     "modules/tls_policy": LIB,
     "modules/srtp_policy": LIB | {API},
     "modules/mras": LIB | {API},
@@ -38,7 +39,7 @@ KAMAILIO = ("modules/tls_policy/", "modules/srtp_policy/", "modules/mras/",
             "tests/unit/tls_policy/")
 # who may include a library; anyone may include the C library
 LIBRARIES = {
-    "openssl/": {"modules/lib/x509", "modules/lib/ng", "modules/tls_policy",
+    "openssl/": {"modules/lib/x509", "modules/lib/fips", "modules/lib/ng", "modules/tls_policy",
                  "modules/mras", "rtp_plugin", "tests"},
     "srtp2/": {"rtp_plugin", "tests"},
     "cmocka.h": {"tests"},

@@ -26,6 +26,12 @@ void tg_judge_free(struct tg_judge *j);
  */
 bool tg_judge_check_trust(const struct tg_pol *p, struct tg_diags *diags);
 
+/*
+ * With a FIPS provider in force: does the policy need what it lacks? Without:
+ * does the policy insist on one? Call it at the same moment.
+ */
+bool tg_judge_check_fips(const struct tg_pol *p, struct tg_diags *diags);
+
 struct tg_judge_in {
 	const struct tg_pol *policy;
 	uint64_t generation; /* of the snapshot: a new one drops cached stores */

@@ -75,6 +75,9 @@ enum tg_pol_revocation {
 	TG_POL_REV_OFF
 };
 
+/* FIPS 140 as the system has it, or a refusal where it has none. A37 */
+enum tg_pol_fips { TG_POL_FIPS_FOLLOW = 0, TG_POL_FIPS_REQUIRED };
+
 enum tg_pol_engine { TG_POL_ENGINE_PLUGIN = 0, TG_POL_ENGINE_NATIVE };
 enum tg_pol_t38 { TG_POL_T38_REFUSE = 0, TG_POL_T38_CLEAR };
 
@@ -288,6 +291,9 @@ const struct tg_pol_media *tg_pol_media_at(const struct tg_pol *p, size_t i);
 const char *tg_pol_digest(const struct tg_pol *p);
 enum tg_pol_mode tg_pol_global_mode(const struct tg_pol *p);
 enum tg_pol_profile tg_pol_global_profile(const struct tg_pol *p);
+bool tg_pol_fips_required(const struct tg_pol *p);
+/* Of [policy], or only the file; borrowed */
+const struct tg_where *tg_pol_where(const struct tg_pol *p);
 /* What holds where no [clients] section says otherwise */
 const struct tg_pol_limits *tg_pol_default_limits(const struct tg_pol *p);
 size_t tg_pol_octets(const struct tg_pol *p); /* memory held */

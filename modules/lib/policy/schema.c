@@ -16,6 +16,8 @@
 
 static const struct tg_word mode_words[] = {
 		{"enforce", TG_POL_ENFORCE}, {"audit", TG_POL_AUDIT}, END};
+static const struct tg_word fips_words[] = {{"follow", TG_POL_FIPS_FOLLOW},
+		{"required", TG_POL_FIPS_REQUIRED}, END};
 static const struct tg_word profile_words[] = {
 		{"sfb2019", TG_POL_PROFILE_SFB2019},
 		{"sfb2015", TG_POL_PROFILE_SFB2015},
@@ -222,6 +224,7 @@ TAKE(take_media_ref)
 static const struct tg_key policy_keys[] = {
 	{"profile", tg_take_word, AT(tg_pol, profile), profile_words},
 	{"mode", tg_take_word, AT(tg_pol, mode), mode_words},
+	{"fips", tg_take_word, AT(tg_pol, fips), fips_words},
 	LIMIT_KEYS(tg_pol),
 };
 
@@ -316,7 +319,6 @@ static const struct {
 	{"ocsp", "staple", "stapled OCSP"},
 	{"ocsp", "fetch", "fetched OCSP"},
 	{"stale_grace", NULL, "a grace time for stale CRLs"},
-	{"tls", "fips", "the fips profile"},
 };
 /* clang-format on */
 

@@ -79,6 +79,16 @@ enum tg_pol_profile tg_pol_global_profile(const struct tg_pol *p)
 	return p->profile;
 }
 
+bool tg_pol_fips_required(const struct tg_pol *p)
+{
+	return p->fips == TG_POL_FIPS_REQUIRED;
+}
+
+const struct tg_where *tg_pol_where(const struct tg_pol *p)
+{
+	return &p->where;
+}
+
 const struct tg_pol_limits *tg_pol_default_limits(const struct tg_pol *p)
 {
 	return &p->limits;

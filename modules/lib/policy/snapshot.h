@@ -13,6 +13,7 @@ struct tg_pol {
 	char digest[2 * TG_POL_DIGEST_OCTETS + 1];
 	enum tg_pol_mode mode;
 	enum tg_pol_profile profile;
+	enum tg_pol_fips fips;
 	struct tg_where where; /* of [policy], or only the file */
 	struct tg_pol_limits limits;
 
