@@ -81,6 +81,19 @@ void *tg_arena_array(struct tg_arena *a, size_t n, size_t size)
 	return tg_arena_get(a, n * size);
 }
 
+void *tg_arena_lines(struct tg_arena *a, size_t n, size_t size)
+{
+	size_t more = TG_ARENA_LINE_OCTETS - ALIGN;
+	uintptr_t at;
+
+	if(size == 0 || n == 0 || n > (SIZE_MAX - more) / size)
+		return NULL;
+	at = (uintptr_t)tg_arena_get(a, n * size + more);
+	at += (TG_ARENA_LINE_OCTETS - at % TG_ARENA_LINE_OCTETS)
+		  % TG_ARENA_LINE_OCTETS;
+	return (void *)at;
+}
+
 struct tg_span tg_arena_dup(struct tg_arena *a, struct tg_span s)
 {
 	char *p = s.len < SIZE_MAX ? tg_arena_get(a, s.len + 1) : NULL;

@@ -33,6 +33,10 @@ void *tg_arena_get(struct tg_arena *a, size_t octets);
 /* n * size with an overflow check */
 void *tg_arena_array(struct tg_arena *a, size_t n, size_t size);
 
+/* The same from the start of a cache line on, for what is looked up at random */
+#define TG_ARENA_LINE_OCTETS 64
+void *tg_arena_lines(struct tg_arena *a, size_t n, size_t size);
+
 /* A copy with a NUL behind it that len does not count; ptr NULL on failure */
 struct tg_span tg_arena_dup(struct tg_arena *a, struct tg_span s);
 

@@ -120,16 +120,14 @@ static struct candidates find_candidates(const struct tg_pol *p,
 
 	tg_pol_walk_init(&w, &p->peers_in, conn);
 	while((g = tg_pol_walk_next(&w))) {
-		const uint32_t *member = p->peers_in.member + g->first;
-
 		if(!(g->transports & TG_POL_TR_BIT(conn->transport)))
 			continue;
 		if(!found.first)
-			found.first = &p->peer[member[0]];
+			found.first = &p->peer[g->rule];
 		found.tls_mask |= g->tls_mask;
-		/* enforced ones stand first: the last one tells */
-		found.audit |= p->peer[member[g->n - 1]].mode == TG_POL_AUDIT;
+		found.audit |= g->audit;
 		for(uint32_t i = 0; trace && i < g->n; i++) {
+			const uint32_t *member = p->peers_in.member + g->first;
 			struct tg_where where = tg_pol_peer_where(
 					&p->peer[member[i]], TG_POL_PEER_KEY_ADDRESS);
 
@@ -294,16 +292,17 @@ static size_t add_by_name(const struct tg_pol *p,
 		const struct tg_pol_peer **out, size_t n, size_t max)
 {
 	const struct tg_pol_names *names = &p->names;
+	const struct tg_pol_name_entry *e = NULL;
 	struct tg_span key;
+	uint32_t hash;
 	bool wildcard;
 
 	name = without_dot(name);
 	wildcard = tg_span_starts(name, TG_SPAN("*."));
 	key = wildcard ? tg_span_of(name.ptr + 2, name.len - 2) : name;
-	for(uint32_t i = names->head[tg_pol_hash(key) & names->mask]; i && n <= max;
-			i = names->entry[i - 1].next) {
-		const struct tg_pol_name_entry *e = &names->entry[i - 1];
-		const struct tg_pol_peer *peer = &p->peer[e->peer];
+	hash = tg_pol_hash(key);
+	while(n <= max && (e = tg_pol_names_next(names, hash, e))) {
+		const struct tg_pol_peer *peer = &p->peer[e->peer - 1];
 		bool known = false;
 
 		if(e->wildcard != wildcard
@@ -323,16 +322,15 @@ static size_t add_by_name(const struct tg_pol *p,
 
 bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name)
 {
-	const struct tg_pol_names *names = &p->names;
+	const struct tg_pol_name_entry *e = NULL;
+	uint32_t hash;
 
 	name = without_dot(name);
-	for(uint32_t i = names->head[tg_pol_hash(name) & names->mask]; i;
-			i = names->entry[i - 1].next) {
-		const struct tg_pol_name_entry *e = &names->entry[i - 1];
-
+	hash = tg_pol_hash(name);
+	while((e = tg_pol_names_next(&p->names, hash, e))) {
 		if(!e->wildcard
 				&& tg_span_ieq(
-						p->peer[e->peer].identity.item[e->identity], name))
+						p->peer[e->peer - 1].identity.item[e->identity], name))
 			return true;
 	}
 	return false;

@@ -131,6 +131,13 @@ static bool cidrs_eq(const struct tg_pol_cidrs *a, const struct tg_pol_cidrs *b)
 	return true;
 }
 
+static const struct tg_pol_cidrs every_listener;
+
+static bool is_every(const struct tg_pol_cidrs *listener)
+{
+	return listener->n == 0 && !listener->any;
+}
+
 static bool group_is(const struct tg_pol_group *g, const struct tg_cidr *net,
 		struct tg_span sni)
 {
@@ -147,7 +154,8 @@ static void add_entry(struct place_build *b, const struct tg_pol_place *place,
 	for(uint32_t i = *head; i; i = b->group[i - 1].next) {
 		g = &b->group[i - 1];
 		if(group_is(g, net, sni ? *sni : EMPTY)
-				&& cidrs_eq(g->listener, place->listener))
+				&& cidrs_eq(g->listener ? g->listener : &every_listener,
+						place->listener))
 			break;
 		g = NULL;
 	}
@@ -155,12 +163,13 @@ static void add_entry(struct place_build *b, const struct tg_pol_place *place,
 		g = &b->group[b->out->n_groups++];
 		g->net = *net;
 		g->sni = sni;
-		g->listener = place->listener;
+		g->listener = is_every(place->listener) ? NULL : place->listener;
 		g->next = *head;
 		*head = (uint32_t)b->out->n_groups;
 	}
 	g->n++;
-	g->transports |= place->transports;
+	g->transports |= (uint16_t)place->transports;
+	g->audit |= !place->enforced;
 	if(place->tls_id != TG_POL_TLS_NONE)
 		g->tls_mask |= (uint64_t)1 << place->tls_id;
 	b->group_of[b->n_entries] = (uint32_t)(g - b->group);
@@ -226,8 +235,11 @@ static void fill_members(
 		for(size_t i = 0; i < b->n_entries; i++) {
 			struct tg_pol_group *g = &out->group[b->group_of[i]];
 
-			if(place[b->rule_of[i]].enforced == (bool)enforced)
-				out->member[g->first + g->n++] = b->rule_of[i];
+			if(place[b->rule_of[i]].enforced != (bool)enforced)
+				continue;
+			if(g->n == 0)
+				g->rule = b->rule_of[i];
+			out->member[g->first + g->n++] = b->rule_of[i];
 		}
 	}
 }
@@ -248,7 +260,7 @@ bool tg_pol_places_build(struct tg_pol_places *out, struct tg_arena *arena,
 		return true;
 	if(total >= UINT32_MAX)
 		return false;
-	b.group = tg_arena_array(scratch, total, sizeof(*b.group));
+	b.group = tg_arena_lines(scratch, total, sizeof(*b.group));
 	b.group_of = tg_arena_array(scratch, total, sizeof(*b.group_of));
 	b.rule_of = tg_arena_array(scratch, total, sizeof(*b.rule_of));
 	out->member = tg_arena_array(arena, total, sizeof(*out->member));
@@ -256,7 +268,7 @@ bool tg_pol_places_build(struct tg_pol_places *out, struct tg_arena *arena,
 		return false;
 	for(size_t i = 0; i < n; i++)
 		add_place(&b, &place[i], (uint32_t)i, seen4, seen6);
-	out->group = tg_arena_array(arena, out->n_groups, sizeof(*out->group));
+	out->group = tg_arena_lines(arena, out->n_groups, sizeof(*out->group));
 	if(!out->group)
 		return false;
 	memcpy(out->group, b.group, out->n_groups * sizeof(*out->group));
@@ -270,7 +282,6 @@ bool tg_pol_places_pair(struct tg_pol_places *in, struct tg_pol_places *at,
 		struct tg_arena *arena, struct tg_arena *scratch,
 		struct tg_pol_place *place, size_t n)
 {
-	static const struct tg_pol_cidrs every_listener;
 	static const struct tg_pol_spans every_sni;
 	bool same = true;
 
@@ -349,7 +360,9 @@ const struct tg_pol_group *tg_pol_walk_next(struct tg_pol_walk *w)
 			w->next = g->next;
 			/* stage 1 means that the chain with the SNI is being read */
 			if(group_is(g, &w->net, w->stage == 1 ? w->sni : EMPTY)
-					&& tg_pol_listener_holds(g->listener, &w->conn->local))
+					&& (!g->listener
+							|| tg_pol_listener_holds(
+									g->listener, &w->conn->local)))
 				return g;
 		}
 		if(!next_chain(w))
@@ -359,22 +372,72 @@ const struct tg_pol_group *tg_pol_walk_next(struct tg_pol_walk *w)
 
 /* ---- names ------------------------------------------------------------- */
 
-static void add_name(struct tg_pol_names *out, uint32_t peer, size_t identity,
+struct name_build {
+	struct tg_pol_names *out;
+	uint32_t *tail; /* of each chain: index + 1; 0: it is the head */
+};
+
+static uint8_t tag_of(uint32_t hash)
+{
+	return (uint8_t)(hash >> 24);
+}
+
+/* To the end of its chain: the order is that of the peers */
+static void add_name(struct name_build *b, uint32_t peer, size_t identity,
 		struct tg_span key, bool wildcard)
 {
-	struct tg_pol_name_entry *e = &out->entry[out->n++];
-	uint32_t *head = &out->head[tg_pol_hash(key) & out->mask];
+	struct tg_pol_names *out = b->out;
+	uint32_t hash = tg_pol_hash(key);
+	uint32_t chain = hash & out->mask;
+	struct tg_pol_name_entry *e = &out->head[chain];
 
-	e->peer = peer;
+	if(e->peer) {
+		uint32_t tail = b->tail[chain];
+
+		e = tail ? &out->entry[tail - 1] : e;
+		e->next = b->tail[chain] = (uint32_t)++out->n;
+		e = &out->entry[out->n - 1];
+	}
+	e->peer = peer + 1;
 	e->identity = (uint16_t)identity;
 	e->wildcard = wildcard;
-	e->next = *head;
-	*head = (uint32_t)out->n;
+	e->tag = tag_of(hash);
+}
+
+const struct tg_pol_name_entry *tg_pol_names_next(
+		const struct tg_pol_names *names, uint32_t hash,
+		const struct tg_pol_name_entry *at)
+{
+	if(!at) {
+		at = &names->head[hash & names->mask];
+		if(at->peer && at->tag == tag_of(hash))
+			return at;
+	}
+	while(at->next) {
+		at = &names->entry[at->next - 1];
+		if(at->tag == tag_of(hash))
+			return at;
+	}
+	return NULL;
+}
+
+static void add_names_of(
+		struct name_build *b, const struct tg_pol_peer *peer, uint32_t i)
+{
+	for(size_t k = 0; k < peer->identity.n; k++) {
+		struct tg_span name = peer->identity.item[k];
+
+		add_name(b, i, k, name, false);
+		if(peer->wildcard)
+			add_name(b, i, k, tg_pol_parent_name(name), true);
+	}
 }
 
 bool tg_pol_names_build(struct tg_pol_names *out, struct tg_arena *arena,
-		const struct tg_pol_peer *peer, size_t n)
+		struct tg_arena *scratch, const struct tg_pol_peer *peer, size_t n)
 {
+	struct name_build b = {.out = out};
+	struct tg_pol_name_entry *others;
 	size_t total = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -383,23 +446,23 @@ bool tg_pol_names_build(struct tg_pol_names *out, struct tg_arena *arena,
 	if(total >= UINT32_MAX)
 		return false;
 	out->mask = table_mask(total);
-	out->head = tg_arena_array(arena, out->mask + 1, sizeof(*out->head));
+	out->head = tg_arena_lines(arena, out->mask + 1, sizeof(*out->head));
 	if(!out->head)
 		return false;
 	if(total == 0)
 		return true;
-	out->entry = tg_arena_array(arena, total, sizeof(*out->entry));
-	if(!out->entry)
+	b.tail = tg_arena_array(scratch, out->mask + 1, sizeof(*b.tail));
+	out->entry = tg_arena_array(scratch, total, sizeof(*out->entry));
+	if(!b.tail || !out->entry)
 		return false;
-	for(size_t i = 0; i < n; i++) {
-		for(size_t k = 0; k < peer[i].identity.n; k++) {
-			struct tg_span name = peer[i].identity.item[k];
-
-			add_name(out, (uint32_t)i, k, name, false);
-			if(peer[i].wildcard)
-				add_name(out, (uint32_t)i, k, tg_pol_parent_name(name), true);
-		}
-	}
+	for(size_t i = 0; i < n; i++)
+		add_names_of(&b, &peer[i], (uint32_t)i);
+	others = out->n ? tg_arena_array(arena, out->n, sizeof(*others)) : NULL;
+	if(out->n && !others)
+		return false;
+	if(others)
+		memcpy(others, out->entry, out->n * sizeof(*others));
+	out->entry = others;
 	return true;
 }
 

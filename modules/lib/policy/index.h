@@ -34,11 +34,13 @@ struct tg_pol_group {
 	uint32_t next;      /* in the hash chain; index + 1 */
 	uint32_t first;     /* of its rules in member[] */
 	uint32_t n;
-	const struct tg_span *sni; /* NULL: any */
-	const struct tg_pol_cidrs *listener;
-	uint64_t tls_mask;   /* 1 << id of each rule's profile */
-	unsigned transports; /* of all its rules together */
-};
+	const struct tg_span *sni;           /* NULL: any */
+	const struct tg_pol_cidrs *listener; /* NULL: every one */
+	uint64_t tls_mask;                   /* 1 << id of each rule's profile */
+	uint32_t rule;       /* the first of its rules: mostly the only one */
+	uint16_t transports; /* of all its rules together */
+	bool audit;          /* not all of them enforce */
+} __attribute__((aligned(64)));
 
 struct tg_pol_places {
 	struct tg_pol_group *group;
@@ -54,16 +56,18 @@ struct tg_pol_places {
 };
 
 struct tg_pol_name_entry {
-	uint32_t next; /* index + 1 */
-	uint32_t peer;
+	uint32_t next;     /* of its chain; index + 1 */
+	uint32_t peer;     /* index + 1; 0 in a head: an empty chain */
 	uint16_t identity; /* index in the peer's list */
 	bool wildcard;     /* under the parent of that identity */
+	uint8_t tag;       /* of the key's hash, so that others are passed by */
 };
 
+/* The first of each chain stands in its head */
 struct tg_pol_names {
-	struct tg_pol_name_entry *entry;
+	struct tg_pol_name_entry *head;
+	struct tg_pol_name_entry *entry; /* the others */
 	size_t n;
-	uint32_t *head;
 	uint32_t mask;
 };
 
@@ -86,8 +90,15 @@ bool tg_pol_places_pair(struct tg_pol_places *in, struct tg_pol_places *at,
 		struct tg_pol_place *place, size_t n)
 		__attribute__((warn_unused_result));
 bool tg_pol_names_build(struct tg_pol_names *out, struct tg_arena *arena,
-		const struct tg_pol_peer *peer, size_t n)
+		struct tg_arena *scratch, const struct tg_pol_peer *peer, size_t n)
 		__attribute__((warn_unused_result));
+/*
+ * Entries whose key may be this one, in turn, others among them; NULL ends.
+ * at: NULL first, then what it gave before.
+ */
+const struct tg_pol_name_entry *tg_pol_names_next(
+		const struct tg_pol_names *names, uint32_t hash,
+		const struct tg_pol_name_entry *at);
 
 bool tg_pol_labels_init(struct tg_pol_labels *l, struct tg_arena *arena,
 		size_t n) __attribute__((warn_unused_result));

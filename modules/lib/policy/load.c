@@ -270,7 +270,7 @@ static bool make_arrays(struct tg_build *b)
 		*s->n = n;
 		if(n == 0)
 			continue;
-		*s->objects = tg_arena_array(
+		*s->objects = tg_arena_lines(
 				&p->arena, n, tg_kind_info[s->kind].object_octets);
 		if(!*s->objects)
 			return false;
@@ -470,7 +470,9 @@ static bool index_rules(struct tg_build *b)
 	size_t n = p->n_peer + p->n_clients + 1;
 	struct tg_pol_place *place = tg_arena_array(&b->scratch, n, sizeof(*place));
 
-	if(!place || !tg_pol_names_build(&p->names, &p->arena, p->peer, p->n_peer))
+	if(!place
+			|| !tg_pol_names_build(
+					&p->names, &p->arena, &b->scratch, p->peer, p->n_peer))
 		return false;
 	for(size_t i = 0; i < p->n_peer; i++)
 		place[i] = (struct tg_pol_place){&p->peer[i].address,

@@ -88,7 +88,7 @@ struct tg_pol_spans {
 
 struct tg_pol_cidrs {
 	const struct tg_cidr *item;
-	size_t n;
+	uint32_t n;
 	bool any; /* address = any; then n is 0 */
 };
 
@@ -188,28 +188,33 @@ enum tg_pol_peer_key {
 	TG_POL_PEER_KEYS
 };
 
-/* [peer NAME] */
+/*
+ * [peer NAME]. There may be many, and any of them may be next: what finding
+ * one looks at fills the first two cache lines.
+ */
 struct tg_pol_peer {
 	struct tg_span name;
 	struct tg_where where;
 	uint32_t id; /* index in the snapshot */
-	enum tg_pol_role role;
 	enum tg_pol_mode mode;
+	unsigned transports; /* TG_POL_TR_BIT mask */
+	bool wildcard;       /* its certificate may have one left-most "*" label */
+	const struct tg_pol_trust *trust; /* NULL: reached without certificates */
+
 	struct tg_pol_cidrs address;
 	struct tg_pol_cidrs listener; /* local addresses; n 0 and !any: every one */
 	struct tg_pol_spans sni;      /* names it asks for; n 0: any */
 	struct tg_pol_spans identity; /* lower case, without trailing dot */
-	bool wildcard; /* its certificate may have one left-most "*" label */
-	struct tg_pol_spans domain; /* From and P-Asserted-Identity; n 0: any */
-	const struct tg_pol_trust *trust; /* NULL: reached without certificates */
-	const struct tg_pol_tls *tls;     /* NULL only when trust is */
-	enum tg_pol_eku eku;
+
+	struct tg_pol_spans domain;   /* From and P-Asserted-Identity; n 0: any */
+	const struct tg_pol_tls *tls; /* NULL only when trust is */
 	const struct tg_pol_media *media;
-	unsigned transports;          /* TG_POL_TR_BIT mask */
+	enum tg_pol_role role;
+	enum tg_pol_eku eku;
 	struct tg_pol_spans next_hop; /* "host:port" as configured */
 	/* lines below where.line at which a key stands; 0: not named */
 	uint16_t line[TG_POL_PEER_KEYS];
-};
+} __attribute__((aligned(64)));
 
 /* Where the file says it; the section's head when the key is not named */
 struct tg_where tg_pol_peer_where(

@@ -326,7 +326,7 @@ static void take_list(struct tg_build *b, const struct tg_ini_entry *e,
 			list[n++] = tg_build_string(b, span);
 	}
 	out->item = list;
-	out->n = n;
+	out->n = (uint32_t)n;
 }
 
 static bool is_label_char(char c)
