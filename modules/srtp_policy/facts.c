@@ -14,19 +14,40 @@ struct tg_span srtpp_bytes(const struct sip_msg *msg)
 	return tg_span_of(msg->buf, msg->len);
 }
 
-static bool fill(const struct tg_pol *p, const struct tg_pol_verdict *v,
-		struct tg_span route, bool keys_allowed, struct srtpp_party *out)
+/* The profile under every route that the call is on */
+static void apply_routes(const struct tg_pol *p, struct tg_span names,
+		const struct tg_pol_media *media, struct srtpp_party *out)
 {
-	out->peer = v->peer;
-	out->clients = v->clients;
-	out->media = tg_pol_media_for(p, v->peer, v->clients,
-			route.len ? tg_pol_route_by_name(p, route) : NULL);
-	out->keys_allowed = keys_allowed;
-	return out->media != NULL;
+	while(names.len && media) {
+		const struct tg_pol_route *route =
+				tg_pol_route_by_name(p, tg_span_cut(&names, '\n'));
+		struct tg_pol_media step = *media;
+
+		if(!route || !route->media)
+			continue;
+		tg_pol_media_tighten(&step, route->media, &out->tightened);
+		media = &out->tightened;
+	}
+	out->media = media;
 }
 
-bool srtpp_party_of_source(
-		const struct tg_pol *p, struct sip_msg *msg, struct srtpp_party *out)
+static bool fill(const struct tg_pol *p, const struct tg_pol_verdict *v,
+		struct tg_span route, const struct tg_media_message *m,
+		struct srtpp_party *out)
+{
+	char routes[SRTPP_ROUTES_OCTETS];
+	const struct tg_pol_media *media = tg_pol_media_for(p, v->peer, v->clients,
+			route.len ? tg_pol_route_by_name(p, route) : NULL);
+
+	out->peer = v->peer;
+	out->clients = v->clients;
+	srtpp_calls_routes(m, routes);
+	apply_routes(p, tg_span_cstr(routes), media, out);
+	return media != NULL;
+}
+
+bool srtpp_party_of_source(const struct tg_pol *p, struct sip_msg *msg,
+		const struct tg_media_message *m, struct srtpp_party *out)
 {
 	struct tg_pol_verdict v;
 	struct tg_pol_msg facts;
@@ -37,7 +58,8 @@ bool srtpp_party_of_source(
 	tg_pol_judge_message(p, &facts, NULL, &v);
 	if(v.decision != TG_POL_ALLOW)
 		return false; /* gate 2 refuses it */
-	return fill(p, &v, srtpp_tlsp.route(msg), tg_pol_keys_allowed(&facts), out);
+	out->keys_allowed = tg_pol_keys_allowed(&facts);
+	return fill(p, &v, srtpp_tlsp.route(msg), m, out);
 }
 
 /*
@@ -52,19 +74,28 @@ static bool keys_will_be_allowed(
 				   && peer && peer->trust);
 }
 
+static bool party_there(const struct tg_pol *p,
+		const struct tg_pol_egress *egress, const struct tg_pol_verdict *v,
+		const struct tg_media_message *m, struct srtpp_party *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->keys_allowed = keys_will_be_allowed(egress, v->peer);
+	return fill(p, v, tg_span_of(NULL, 0), m, out);
+}
+
 bool srtpp_party_of_egress(const struct tg_pol *p,
-		const struct tg_pol_egress *egress, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients, struct srtpp_party *out)
+		const struct tlsp_leaving *what, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients, const struct tg_media_message *m,
+		struct srtpp_party *out)
 {
 	struct tg_pol_verdict v = {.peer = peer, .clients = clients};
 
-	memset(out, 0, sizeof(*out));
-	return fill(p, &v, tg_span_of(NULL, 0), keys_will_be_allowed(egress, peer),
-			out);
+	return party_there(p, what->egress, &v, m, out);
 }
 
 static bool party_of_dst(const struct tg_pol *p, const struct dest_info *dst,
-		bool is_reply, struct srtpp_party *out)
+		bool is_reply, const struct tg_media_message *m,
+		struct srtpp_party *out)
 {
 	struct tg_pol_egress egress;
 	struct tg_pol_verdict v;
@@ -73,13 +104,12 @@ static bool party_of_dst(const struct tg_pol *p, const struct dest_info *dst,
 		return false;
 	egress.is_reply = is_reply;
 	tg_pol_judge_egress(p, &egress, NULL, &v);
-	if(v.decision != TG_POL_ALLOW)
-		return false;
-	return srtpp_party_of_egress(p, &egress, v.peer, v.clients, out);
+	return v.decision == TG_POL_ALLOW && party_there(p, &egress, &v, m, out);
 }
 
 bool srtpp_party_of_connection(const struct tg_pol *p,
-		const struct receive_info *rcv, struct srtpp_party *out)
+		const struct receive_info *rcv, const struct tg_media_message *m,
+		struct srtpp_party *out)
 {
 	struct receive_info copy = *rcv;
 	struct dest_info dst;
@@ -87,7 +117,7 @@ bool srtpp_party_of_connection(const struct tg_pol *p,
 	memset(out, 0, sizeof(*out));
 	init_dest_info(&dst);
 	init_dst_from_rcv(&dst, &copy);
-	return party_of_dst(p, &dst, true, out);
+	return party_of_dst(p, &dst, true, m, out);
 }
 
 struct cell *srtpp_transaction(void)
@@ -122,16 +152,16 @@ static bool next_hop(struct sip_msg *msg, struct dest_info *dst)
 #endif
 }
 
-bool srtpp_party_of_target(
-		const struct tg_pol *p, struct sip_msg *msg, struct srtpp_party *out)
+bool srtpp_party_of_target(const struct tg_pol *p, struct sip_msg *msg,
+		const struct tg_media_message *m, struct srtpp_party *out)
 {
 	struct cell *t = srtpp_transaction();
 	struct dest_info dst;
 
 	memset(out, 0, sizeof(*out));
 	if(msg->first_line.type == SIP_REQUEST)
-		return next_hop(msg, &dst) && party_of_dst(p, &dst, false, out);
-	return t && party_of_dst(p, &t->uas.response.dst, true, out);
+		return next_hop(msg, &dst) && party_of_dst(p, &dst, false, m, out);
+	return t && party_of_dst(p, &t->uas.response.dst, true, m, out);
 }
 
 static bool request_has_sdp(void)

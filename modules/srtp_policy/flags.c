@@ -101,8 +101,8 @@ struct tg_span srtpp_flags(struct sip_msg *msg)
 	last_legs = TG_NG_LEG_NONE;
 	refused = false;
 	if(tg_media_message_read(srtpp_bytes(msg), &m) == TG_MEDIA_OK) {
-		known = srtpp_party_of_source(p, msg, &source)
-				&& srtpp_party_of_target(p, msg, &target);
+		known = srtpp_party_of_source(p, msg, &m, &source)
+				&& srtpp_party_of_target(p, msg, &m, &target);
 		reason = known ? make(&m, &source, &target, &arena, &out)
 					   : TG_REASON_UNDECLARED;
 		refused = reason != TG_REASON_NONE;

@@ -4,8 +4,8 @@
  * Descriptions on their way in. A pre-script callback: the script cannot
  * forget it. A request is answered with its final code and a Warning that
  * names the line; a provisional reply is dropped; a final one becomes a
- * refusal, see refuse.c. An ACK has no answer: it is dropped, and the call
- * with it.
+ * refusal, see refuse.c. An ACK has no answer: it goes on without its body,
+ * and the call is ended, see ack.c.
  */
 #include "core/data_lump_rpl.h"
 #include "core/dprint.h"
@@ -54,7 +54,7 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
 	if(rc == TG_MEDIA_OK && m->request && tg_span_eq(m->method, TG_SPAN("BYE")))
 		srtpp_calls_end(m);
 	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && m->n_sdp == 0)
-			|| !srtpp_party_of_source(p, msg, from))
+			|| !srtpp_party_of_source(p, msg, m, from))
 		return false;
 	if(!m->request) /* offer or answer? The request knows */
 		srtpp_transaction_find(msg);
@@ -105,7 +105,7 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 	if(look_at(p, msg, &m, &from, &look)) {
 		if(!srtpp_decide(p, "media-in", &from, &look)) {
 			answer(msg, &look, false);
-			pass = 0;
+			pass = msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &m);
 		} else {
 			pass = clean_offers(msg, &m, &from, &look);
 		}
@@ -128,9 +128,10 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 		return 1;
 	p = srtpp_tlsp.ref();
 	if(look_at(p, msg, &m, &from, &look)) {
-		if(srtpp_decide(p, "media-in", &from, &look))
+		if(srtpp_decide(p, "media-in", &from, &look)) {
+			srtpp_ack_expect(&m);
 			pass = clean_offers(msg, &m, &from, &look);
-		else
+		} else
 			pass = msg->REPLY_STATUS >= 200
 				   && srtpp_refuse_reply(msg, &m, &look);
 		if(!pass)
@@ -138,6 +139,21 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	}
 	srtpp_tlsp.unref(p);
 	return pass;
+}
+
+/* The script put a request on a route: its stricter media holds for the call */
+static bool on_route(struct sip_msg *msg, const struct tg_pol_route *route)
+{
+	struct tg_media_message m;
+
+	if(!route->media || tg_span_eq(route->name, TG_SPAN("default"))
+			|| msg->first_line.type != SIP_REQUEST
+			|| !(msg->REQ_METHOD
+					& (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK
+							| METHOD_ACK)))
+		return true;
+	return tg_media_message_read(srtpp_bytes(msg), &m) != TG_MEDIA_NOT_SIP
+		   && srtpp_calls_put_on(&m, route);
 }
 
 int srtpp_check(struct sip_msg *msg)
@@ -166,6 +182,10 @@ int srtpp_gate_in_init(void)
 		LM_WARN("sl.so is not loaded: refused requests get no answer\n");
 	/* a reply that is refused is written anew in its own buffer */
 	tcp_set_clone_rcvbuf(1);
+	if(srtpp_tlsp.on_route(on_route) < 0) {
+		LM_ERR("tls_policy tells no routes\n");
+		return -1;
+	}
 	if(register_script_cb(on_request, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
 			|| register_script_cb(on_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
 					   < 0) {

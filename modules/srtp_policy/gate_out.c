@@ -48,7 +48,7 @@ static bool far_side(const struct tg_pol *p, const struct tg_media_message *m,
 	struct cell *t = m->request ? srtpp_transaction() : NULL;
 
 	return t && t->uas.request
-		   && srtpp_party_of_connection(p, &t->uas.request->rcv, out);
+		   && srtpp_party_of_connection(p, &t->uas.request->rcv, m, out);
 }
 
 static void pass_on(struct tg_span with, struct tg_span *rewritten)
@@ -108,12 +108,38 @@ static void judge_for_wanted(const struct tlsp_leaving *what,
 	if(n == 0 || n > WANTED_MAX)
 		deny(what, &to, &look, verdict);
 	for(size_t i = 0; i < n && verdict->decision == TG_POL_ALLOW; i++) {
-		if(srtpp_party_of_egress(
-				   what->policy, what->egress, peer[i], NULL, &to))
+		if(srtpp_party_of_egress(what->policy, what, peer[i], NULL, m, &to))
 			judge_for(what, m, &to, verdict, rewritten);
 		else
 			deny(what, &to, &look, verdict);
 	}
+}
+
+static bool is_ack(const struct tg_media_message *m)
+{
+	return m->request && tg_span_eq(m->method, TG_SPAN("ACK"));
+}
+
+/* An ACK has no answer: what may not leave with it ends the call */
+static void end_by_ack(const struct tlsp_leaving *what,
+		const struct tg_media_message *m, struct tg_pol_verdict *verdict,
+		struct tg_span *rewritten)
+{
+	struct tg_arena arena;
+
+	if(!is_ack(m) || verdict->decision == TG_POL_ALLOW)
+		return;
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	if(rewritten->ptr)
+		pkg_free((char *)rewritten->ptr);
+	*rewritten = tg_span_of(NULL, 0);
+	pass_on(tg_media_message_bodyless(m, &arena), rewritten);
+	if(rewritten->ptr) {
+		*verdict = *what->verdict;
+		srtpp_ack_refused(m);
+		srtpp_ack_leaves(what, m);
+	}
+	tg_arena_deinit(&arena);
 }
 
 static void on_leaving(const struct tlsp_leaving *what,
@@ -130,8 +156,11 @@ static void on_leaving(const struct tlsp_leaving *what,
 		case TG_MEDIA_OK:
 			/* octets behind the body would be another message */
 			if(m.body.ptr + m.body.len == m.bytes.ptr + m.bytes.len) {
-				if(m.n_sdp == 0)
+				if(m.n_sdp == 0) {
+					if(is_ack(&m))
+						srtpp_ack_leaves(what, &m);
 					return;
+				}
 				break;
 			}
 			/* fall through */
@@ -142,11 +171,12 @@ static void on_leaving(const struct tlsp_leaving *what,
 			deny(what, &to, &look, verdict);
 			return;
 	}
-	if(srtpp_party_of_egress(what->policy, what->egress, what->verdict->peer,
-			   what->verdict->clients, &to))
+	if(srtpp_party_of_egress(what->policy, what, what->verdict->peer,
+			   what->verdict->clients, &m, &to))
 		judge_for(what, &m, &to, verdict, rewritten);
 	else
 		judge_for_wanted(what, &m, verdict, rewritten);
+	end_by_ack(what, &m, verdict, rewritten);
 }
 
 /* ---- reply out ------------------------------------------------------------------ */
@@ -158,9 +188,9 @@ static void judge_reply(const struct tg_pol *p, struct sip_msg *msg,
 	struct srtpp_look look;
 	struct tg_span with;
 	struct tg_arena arena;
-	bool known = srtpp_party_of_source(p, msg, &source);
+	bool known = srtpp_party_of_source(p, msg, m, &source);
 
-	if(!srtpp_party_of_target(p, msg, &to))
+	if(!srtpp_party_of_target(p, msg, m, &to))
 		return; /* gate 4 stops it */
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	srtpp_look_out(m, &to, known ? &source : NULL, &arena, &look, &with);

@@ -82,7 +82,8 @@ static int mod_init(void)
 	}
 	if(bind_tls_policy() < 0 || bind_tm() < 0 || srtpp_secret_init() < 0
 			|| srtpp_stats_init() < 0 || srtpp_calls_init() < 0
-			|| srtpp_gate_in_init() < 0 || srtpp_gate_out_init() < 0)
+			|| srtpp_ack_init() < 0 || srtpp_gate_in_init() < 0
+			|| srtpp_gate_out_init() < 0)
 		return -1;
 	return 0;
 }

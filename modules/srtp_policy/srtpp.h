@@ -14,6 +14,7 @@
 #include "core/rpc.h"
 #include "modules/tm/tm_load.h"
 
+#include "base/text.h"
 #include "media/judge.h"
 #include "media/message.h"
 #include "media/plan.h"
@@ -45,20 +46,26 @@ struct srtpp_party {
 	const struct tg_pol_peer *peer;
 	const struct tg_pol_clients *clients;
 	const struct tg_pol_media *media; /* NULL: nobody the policy knows */
-	bool keys_allowed; /* on the signalling between them and us */
+	bool keys_allowed;             /* on the signalling between them and us */
+	struct tg_pol_media tightened; /* media may point here: do not copy */
 };
 
-/* Spans and parties point into p and msg. False: not known */
-bool srtpp_party_of_source(
-		const struct tg_pol *p, struct sip_msg *msg, struct srtpp_party *out);
+/*
+ * Spans and parties point into p and msg. m is the message, or the one that
+ * is judged: the routes of its call count. False: not known
+ */
+bool srtpp_party_of_source(const struct tg_pol *p, struct sip_msg *msg,
+		const struct tg_media_message *m, struct srtpp_party *out);
 bool srtpp_party_of_connection(const struct tg_pol *p,
-		const struct receive_info *rcv, struct srtpp_party *out);
+		const struct receive_info *rcv, const struct tg_media_message *m,
+		struct srtpp_party *out);
 bool srtpp_party_of_egress(const struct tg_pol *p,
-		const struct tg_pol_egress *egress, const struct tg_pol_peer *peer,
-		const struct tg_pol_clients *clients, struct srtpp_party *out);
+		const struct tlsp_leaving *what, const struct tg_pol_peer *peer,
+		const struct tg_pol_clients *clients, const struct tg_media_message *m,
+		struct srtpp_party *out);
 /* Where a request goes, or where a reply's request came from */
-bool srtpp_party_of_target(
-		const struct tg_pol *p, struct sip_msg *msg, struct srtpp_party *out);
+bool srtpp_party_of_target(const struct tg_pol *p, struct sip_msg *msg,
+		const struct tg_media_message *m, struct srtpp_party *out);
 
 /* The transaction of this process; NULL: none */
 struct cell *srtpp_transaction(void);
@@ -122,7 +129,7 @@ void srtpp_note(const char *gate, const struct srtpp_party *who,
 bool srtpp_decide(const struct tg_pol *p, const char *gate,
 		const struct srtpp_party *who, const struct srtpp_look *look);
 
-/* ---- calls.c: what was agreed in a dialog (B10) -------------------------------- */
+/* ---- calls.c: what is known of a call beyond one message (B10) ----------------- */
 
 int srtpp_calls_init(void);
 void srtpp_calls_destroy(void);
@@ -133,6 +140,21 @@ void srtpp_calls_destroy(void);
 uint32_t srtpp_calls_agreed(const struct tg_media_message *m, bool sender);
 void srtpp_calls_agree(
 		const struct tg_media_message *m, bool sender, uint32_t lines);
+#define SRTPP_ROUTES_OCTETS 260 /* of the names of a call's routes */
+/* The call of this message is on the route from now on. False: no room */
+bool srtpp_calls_put_on(
+		const struct tg_media_message *m, const struct tg_pol_route *route);
+/* Names with a line end behind each; "" for none */
+void srtpp_calls_routes(
+		const struct tg_media_message *m, char out[SRTPP_ROUTES_OCTETS]);
+/*
+ * m: a 2xx with an offer; way: its caller's target URI, then the Route headers
+ * toward it, a line each. False: no room
+ */
+bool srtpp_calls_keep_way(const struct tg_media_message *m, struct tg_span way);
+/* m: the ACK. ptr NULL: not known. It is forgotten */
+struct tg_span srtpp_calls_take_way(
+		const struct tg_media_message *m, struct tg_arena *arena);
 /* A BYE: both sides of the dialog are forgotten */
 void srtpp_calls_end(const struct tg_media_message *m);
 unsigned srtpp_calls_count(void);
@@ -143,6 +165,39 @@ int srtpp_gate_in_init(void);
 /* For the script: 1 may pass, -1 refused and not yet answered */
 int srtpp_check(struct sip_msg *msg);
 int srtpp_gate_out_init(void);
+
+/* ---- dialog.c: requests of our own in a dialog of others ---------------------- */
+
+#define SRTPP_ROUTES_MAX 16
+
+struct srtpp_dialog {
+	str target; /* URI of the Contact */
+	str from;
+	str to;
+	str call_id;
+	str route[SRTPP_ROUTES_MAX]; /* with angle brackets, the last one first */
+	size_t n_routes;
+	struct tg_span route_lines; /* or as they stand, with their line ends */
+};
+
+void srtpp_dialog_via(struct tg_text *w, const struct socket_info *sock);
+bool srtpp_dialog_send(struct dest_info *dst, const struct srtpp_dialog *d,
+		const char *method, unsigned cseq);
+/* Is it the URI of a listener of ours? */
+bool srtpp_dialog_is_ours(str uri);
+
+/* ---- ack.c: an answer in an ACK that may not be ------------------------------- */
+
+int srtpp_ack_init(void);
+/* A 2xx that came in: when it holds an offer, its caller is kept in mind */
+void srtpp_ack_expect(const struct tg_media_message *m);
+/* Takes the body out of a refused ACK, which then may go on. False: cannot */
+bool srtpp_ack_strip(struct sip_msg *msg, const struct tg_media_message *m);
+/* Both sides get BYE when the script is through with this ACK */
+void srtpp_ack_refused(const struct tg_media_message *m);
+/* An ACK that leaves: if it was refused, this is where its BYE goes */
+void srtpp_ack_leaves(
+		const struct tlsp_leaving *what, const struct tg_media_message *m);
 
 /* ---- refuse.c: an answered call that may not be ----------------------------- */
 

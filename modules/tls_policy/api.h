@@ -13,13 +13,14 @@
 struct sip_msg;
 struct dest_info;
 
-#define TLSP_API_VERSION 1
+#define TLSP_API_VERSION 2
 
 /* The bytes that are about to leave and for whom */
 struct tlsp_leaving {
 	const struct tg_pol *policy;
 	const struct tg_pol_egress *egress;   /* facts of the destination */
 	const struct tg_pol_verdict *verdict; /* of gate 4: allowed so far */
+	const struct dest_info *dst;          /* the destination itself */
 	struct tg_span bytes;                 /* one whole SIP message */
 };
 
@@ -30,6 +31,13 @@ struct tlsp_leaving {
  */
 typedef void (*tlsp_leaving_fn)(const struct tlsp_leaving *what,
 		struct tg_pol_verdict *verdict, struct tg_span *rewritten);
+
+/*
+ * The script put a message on a route that lets it pass. False: it cannot be
+ * remembered, and the route is refused.
+ */
+typedef bool (*tlsp_route_fn)(
+		struct sip_msg *msg, const struct tg_pol_route *route);
 
 struct tlsp_api {
 	unsigned version; /* TLSP_API_VERSION */
@@ -54,6 +62,7 @@ struct tlsp_api {
 
 	/* In mod_init only; at most one. 0 or -1 */
 	int (*on_leaving)(tlsp_leaving_fn fn);
+	int (*on_route)(tlsp_route_fn fn);
 
 	/* One log line and one counter for a decision; audit mode is applied */
 	void (*report)(const struct tg_pol *p, const char *gate,

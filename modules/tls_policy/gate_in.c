@@ -18,6 +18,15 @@ bool tlsp_refusing;
 
 static sl_api_t slb; /* all NULL without sl */
 static struct tlsp_seen seen;
+static tlsp_route_fn on_route;
+
+int tlsp_on_route(tlsp_route_fn fn)
+{
+	if(on_route || !fn)
+		return -1;
+	on_route = fn;
+	return 0;
+}
 
 const struct tlsp_seen *tlsp_seen(struct sip_msg *msg)
 {
@@ -147,6 +156,11 @@ static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
 			tlsp_warm_in_judged(snap, msg, &facts, route, v);
 		}
+	}
+	if(v->decision == TG_POL_ALLOW && on_route && route
+			&& !on_route(msg, route)) {
+		v->decision = TG_POL_DENY;
+		v->reason = TG_REASON_INTERNAL;
 	}
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		return;

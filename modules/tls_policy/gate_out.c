@@ -181,7 +181,7 @@ static bool rewrite(str *buffer, struct tg_span with)
 	return true;
 }
 
-static void judge_bytes(const struct tlsp_snap *snap,
+static void judge_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 		const struct tg_pol_egress *egress, str *buffer,
 		struct tg_pol_verdict *v)
 {
@@ -190,6 +190,7 @@ static void judge_bytes(const struct tlsp_snap *snap,
 			.policy = snap->policy,
 			.egress = egress,
 			.verdict = v,
+			.dst = dst,
 			.bytes = tg_span_of(buffer->s, (size_t)buffer->len),
 	};
 	struct tg_pol_verdict after = *v;
@@ -278,7 +279,7 @@ static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 	judge_destination(snap, dst, tg_span_of(buffer->s, (size_t)buffer->len),
 			&conn, egress, v);
 	hold_challenge(snap, egress, buffer, v);
-	judge_bytes(snap, egress, buffer, v);
+	judge_bytes(snap, dst, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
 		cleared.id = conn.id;
 		cleared.generation = conn.generation;

@@ -87,6 +87,7 @@ static int api_bind(struct tlsp_api *api)
 			.destination = api_destination,
 			.route = api_route,
 			.on_leaving = tlsp_on_leaving,
+			.on_route = tlsp_on_route,
 			.report = api_report,
 	};
 	return 0;

@@ -272,6 +272,7 @@ struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
+int tlsp_on_route(tlsp_route_fn fn); /* gate_in.c */
 /* May anything go into this connection's TLS? Called with its lock */
 bool tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */

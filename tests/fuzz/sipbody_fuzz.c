@@ -51,6 +51,28 @@ static void check_writing(
 	expect(again.n_sdp == m->n_sdp);
 }
 
+/* What is made of a request has no body, and is of the same dialog */
+static void check_made(const struct tg_media_message *m, struct tg_arena *arena)
+{
+	struct tg_span bare = tg_media_message_bodyless(m, arena);
+	struct tg_span next = tg_media_message_successor(
+			m, "BYE", TG_SPAN("Via: SIP/2.0/UDP a"), arena);
+	struct tg_media_message again;
+
+	expect(bare.ptr != NULL);
+	if(tg_media_message_read(bare, &again) == TG_MEDIA_OK)
+		expect(again.n_sdp == 0 && tg_span_eq(again.length, TG_SPAN("0")));
+	if(!next.ptr)
+		return;
+	expect(m->request);
+	expect(tg_media_message_read(next, &again) == TG_MEDIA_OK);
+	expect(again.request && again.n_sdp == 0
+			&& tg_span_eq(again.method, TG_SPAN("BYE")));
+	expect(tg_span_eq(again.call_id, m->call_id)
+			&& tg_span_eq(again.to_tag, m->to_tag)
+			&& tg_span_eq(again.from_tag, m->from_tag));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct tg_media_message m;
@@ -66,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 				   TG_SPAN("Warning: x"), &arena)
 					.ptr
 			!= NULL);
+	check_made(&m, &arena);
 	tg_arena_deinit(&arena);
 	return 0;
 }

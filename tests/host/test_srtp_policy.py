@@ -137,6 +137,19 @@ class WhatTheGatewayGets(Case):
             self.assert_secured(far.wait("ACK"))
             call.bye()
 
+    def test_what_an_answer_to_options_can_do_is_no_media(self):
+        """RFC 3264 section 9: abilities, in clear, with nothing set up"""
+        abilities = sip.sdp(lab.GATEWAY1, 0, secured=False).replace(b"m=audio 0", b"m=audio 9")
+        with self.gateway(answer_with()) as far:
+            far.answer_to["OPTIONS"] = lambda r: reply(r, body=abilities)
+            answer = self.client.request("OPTIONS", "sip:gw1-test@lab.test",
+                                         body=offer(secured=False))
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer.body, abilities)
+            self.assertIn(b"RTP/AVP", far.wait("OPTIONS").body)
+            # the control: in a call the same is refused
+            self.assertEqual(Call(self.client, offer(secured=False)).answer.status, 488)
+
     def test_reinvite(self):
         with self.gateway(answer_with()) as far:
             call = Call(self.client, offer()).ack()

@@ -11,36 +11,8 @@ import unittest
 import lab
 import proc
 import sip
-from sdp_ends import GOOD, SOON_SEC, Call, ScriptLab, answer_with, lines, offer, reply
-import sdp_ends
-
-ROOT = os.path.join(os.environ["TG_LOG_DIR"], "lab")
-
-
-class Mode(sdp_ends.Case):
-    """One edge for each class"""
-
-    script_edit = policy_edit = None
-    plugin = True
-
-    @classmethod
-    def setUpClass(cls):
-        cls.LAB = ScriptLab(
-            ROOT, script_edit=cls.script_edit, policy_edit=cls.policy_edit,
-            plugin=cls.plugin)
-        cls.LAB.up()
-        cls.addClassCleanup(cls.LAB.down)
-
-
-def section(text, name, **changes):
-    """The policy with keys of one section set"""
-    head, found, rest = text.partition(f"[{name}]\n")
-    assert found, name
-    body, blank, tail = rest.partition("\n\n")
-    for key, value in changes.items():
-        body = re.sub(rf"(?m)^{key} = .*\n?", "", body).rstrip("\n")
-        body += f"\n{key} = {value}"
-    return head + found + body + blank + tail
+from sdp_ends import (GOOD, ROOT, SOON_SEC, Call, Mode, ScriptLab, answer_with, lines,
+                      offer, reply, section)
 
 
 # ---- scripts -------------------------------------------------------------------

@@ -5,6 +5,7 @@ of descriptions they get. rtpengine and the edge are real.
 """
 
 import contextlib
+import os
 import re
 import secrets
 import socket
@@ -14,12 +15,14 @@ import time
 import unittest
 
 import lab
+import ngclient
 import proc
 import sip
 
 GATEWAY = (lab.GATEWAY1, 5067)
 GOOD = "AES_CM_128_HMAC_SHA1_80"
 SOON_SEC = 1.0
+ROOT = os.path.join(os.environ.get("TG_LOG_DIR", "build/test"), "lab")
 
 
 class ScriptLab(lab.Lab):
@@ -63,6 +66,19 @@ class Case(unittest.TestCase):
         proc.wait_until(lambda: not self.LAB.secured_streams(),
                         "no secured leg is left", 3)
 
+    def calls_of_rtpengine(self):
+        ng = ngclient.Ng((lab.EDGE, lab.NG_PORT))
+        try:
+            return [c.decode() if isinstance(c, bytes) else c
+                    for c in ng.ask("list", limit=1000)["calls"]]
+        finally:
+            ng.close()
+
+    def assert_gone(self, call):
+        """rtpengine holds nothing of it"""
+        proc.wait_until(lambda: call.call_id not in self.calls_of_rtpengine(),
+                        "rtpengine lets go of the call", 3, 0.05)
+
     def assert_secured(self, message, n_crypto=1):
         self.assertEqual(len(message.body), int(message.get("content-length")))
         self.assertEqual(len(lines(message.body, "m=audio")), 1)
@@ -79,6 +95,32 @@ class Case(unittest.TestCase):
             self.assertNotIn(secret, message.raw)
 
 
+class Mode(Case):
+    """One edge for each class"""
+
+    script_edit = policy_edit = None
+    plugin = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.LAB = ScriptLab(
+            ROOT, script_edit=cls.script_edit, policy_edit=cls.policy_edit,
+            plugin=cls.plugin)
+        cls.LAB.up()
+        cls.addClassCleanup(cls.LAB.down)
+
+
+def section(text, name, **changes):
+    """The policy with keys of one section set"""
+    head, found, rest = text.partition(f"[{name}]\n")
+    assert found, name
+    body, blank, tail = rest.partition("\n\n")
+    for key, value in changes.items():
+        body = re.sub(rf"(?m)^{key} = .*\n?", "", body).rstrip("\n")
+        body += f"\n{key} = {value}"
+    return head + found + body + blank + tail
+
+
 # ---- the far end ------------------------------------------------------------
 
 
@@ -89,6 +131,7 @@ class Gateway:
     def __init__(self, a_lab, answer):
         self.lab, self.answer = a_lab, answer
         self.got = []
+        self.answer_to = {}  # method: a function like answer
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*self.lab.leaf("gateway1"))
         self._context.load_verify_locations(self.lab.ca())
@@ -134,10 +177,29 @@ class Gateway:
     def _answers(self, message):
         if not message.method or message.method == "ACK":
             return ()
-        if message.method == "INVITE":
-            made = self.answer(message)
-            return made if isinstance(made, list) else [made]
-        return [reply(message)]
+        with_what = self.answer if message.method == "INVITE" else reply
+        made = self.answer_to.get(message.method, with_what)(message)
+        return made if isinstance(made, list) else [made]
+
+    def send(self, method, invite, body=b"", cseq=1, tag="far", headers=()):
+        """A request of the callee in the dialog that invite opened"""
+        octets = sip.build(
+            method, re.search("<([^>]*)>", invite.get("contact")).group(1),
+            self.connection, call_id=invite.get("call-id"), cseq=cseq, body=body,
+            contact="<sip:far@%s:%d;transport=tls>" % GATEWAY,
+            headers=[*(f"Route: {r}" for r in invite.all("record-route")), *headers])
+        ends = {b"from": f"{invite.get('to')};tag={tag}", b"to": invite.get("from")}
+        self.connection.send(renamed(octets, ends))
+
+    def response(self, method, timeout=3.0):
+        """The final answer to a request of the callee"""
+        proc.wait_until(lambda: self._finals(method), f"gateway1 gets a {method} answered",
+                        timeout, 0.02)
+        return self._finals(method)[-1]
+
+    def _finals(self, method):
+        return [m for m in self.got
+                if m.status >= 200 and m.get("cseq").endswith(method)]
 
     def requests(self, method):
         return [m for m in self.got if m.method == method]
@@ -162,6 +224,17 @@ def reply(request, status="200 OK", body=b"", contact=None, tag="far"):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def renamed(octets, headers):
+    """A message with other values in some of its headers"""
+    head, end, body = octets.partition(b"\r\n\r\n")
+    made = []
+    for line in head.split(b"\r\n"):
+        name = line.partition(b":")[0]
+        value = headers.get(name.lower())
+        made.append(name + b": " + value.encode() if value else line)
+    return b"\r\n".join(made) + end + body
+
+
 def answer_with(**more):
     """200 with an SDP made by sip.sdp"""
     return lambda request: reply(request, body=sip.sdp(lab.GATEWAY1, 40000, **more))
@@ -181,29 +254,32 @@ def offer(extra=b"", **more):
 class Call:
     """A call of a client to gateway1"""
 
-    def __init__(self, connection, body=b"", **more):
+    def __init__(self, connection, body=b"", uri="sip:gw1-test@lab.test", **more):
         self.connection = connection
         self.call_id = secrets.token_hex(8)
         self.tag = secrets.token_hex(4)
         self.began = time.monotonic()
         self.answer = connection.request(
-            "INVITE", "sip:gw1-test@lab.test", body=body, call_id=self.call_id,
+            "INVITE", uri, body=body, call_id=self.call_id,
             from_tag=self.tag, **more)
         self.took = time.monotonic() - self.began
         self.cseq = 1
 
-    def send(self, method, body=b"", cseq=None):
+    def send(self, method, body=b"", cseq=None, headers=()):
         """A request inside of the dialog"""
         target = re.search("<([^>]*)>", self.answer.get("contact"))
         octets = sip.build(
             method, target.group(1), self.connection, call_id=self.call_id,
             from_tag=self.tag, cseq=cseq or self.cseq, body=body,
-            headers=[f"Route: {r}" for r in reversed(self.answer.all("record-route"))])
-        to = f"To: {self.answer.get('to')}".encode()
-        self.connection.send(b"\r\n".join(
-            to if line.lower().startswith(b"to:") else line
-            for line in octets.split(b"\r\n\r\n")[0].split(b"\r\n"))
-            + b"\r\n\r\n" + body)
+            headers=[*(f"Route: {r}" for r in reversed(self.answer.all("record-route"))),
+                     *headers])
+        self.connection.send(renamed(octets, {b"to": self.answer.get("to")}))
+
+    def ask(self, method, body=b"", **more):
+        """A request inside of the dialog: its final answer"""
+        self.cseq += 1
+        self.send(method, body, **more)
+        return self.connection.final()
 
     def ack(self, body=b""):
         self.send("ACK", body)

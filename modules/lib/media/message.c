@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
+
 /* Values of headers; of a body's part, too */
 struct headers {
 	struct tg_span content_type;
@@ -292,6 +294,7 @@ enum tg_media_rc tg_media_message_read(
 	out->to_tag = tag_of(h.to);
 	out->in_dialog = out->to_tag.len > 0;
 	cseq = h.cseq;
+	out->cseq = cseq;
 	tg_span_cut(&cseq, ' ');
 	out->method = tg_span_trim(cseq);
 	out->length = h.length;
@@ -361,63 +364,138 @@ struct tg_span tg_media_message_write(const struct tg_media_message *m,
 	return tg_span_of(w.buffer, w.used);
 }
 
-/* ---- a refusal -------------------------------------------------------------- */
+/* ---- other messages made of one -------------------------------------------- */
 
-static bool kept_in_refusal(struct tg_span header)
+static bool is_about_body(struct tg_span name)
 {
-	struct tg_span name = tg_span_trim(tg_span_cut(&header, ':'));
-
-	return !tg_span_istarts(name, TG_SPAN("Content-"))
-		   && !named(name, "Contact", "m") && !named(name, "Warning", NULL)
-		   && !named(name, "Record-Route", NULL)
-		   && !named(name, "Session-Expires", "x")
-		   && !named(name, "Require", NULL) && !named(name, "RSeq", NULL)
-		   && !named(name, "Content-Type", "c")
-		   && !named(name, "Content-Encoding", "e")
-		   && !named(name, "Content-Length", "l");
+	return tg_span_istarts(name, TG_SPAN("Content-"))
+		   || named(name, "Content-Type", "c")
+		   || named(name, "Content-Encoding", "e")
+		   || named(name, "Content-Length", "l");
 }
 
-static void put_refusal(struct writer *w, const struct tg_media_message *m,
-		struct tg_span first_line, struct tg_span warning)
+static bool kept_in_refusal(struct tg_span name)
+{
+	return !is_about_body(name) && !named(name, "Contact", "m")
+		   && !named(name, "Warning", NULL)
+		   && !named(name, "Record-Route", NULL)
+		   && !named(name, "Session-Expires", "x")
+		   && !named(name, "Require", NULL) && !named(name, "RSeq", NULL);
+}
+
+static bool kept_without_body(struct tg_span name)
+{
+	return !is_about_body(name);
+}
+
+static bool kept_in_successor(struct tg_span name)
+{
+	return named(name, "Route", NULL) || named(name, "Max-Forwards", NULL)
+		   || named(name, "From", "f") || named(name, "To", "t")
+		   || named(name, "Call-ID", "i");
+}
+
+/* What is made: a first line, what is kept, more headers with their ends */
+struct recipe {
+	struct tg_span first_line[4]; /* pieces of it */
+	struct tg_span more;
+	bool (*kept)(struct tg_span name);
+};
+
+static void put_made(struct writer *w, const struct tg_media_message *m,
+		const struct recipe *r)
 {
 	const struct tg_span eol = TG_SPAN("\r\n");
 	size_t at = 0;
 
-	put(w, first_line);
+	for(size_t i = 0; i < 4; i++)
+		put(w, r->first_line[i]);
+	put(w, eol);
 	next_line(m->bytes, &at);
 	while(at < m->bytes.len) {
 		struct tg_span header = next_header(m->bytes, &at);
+		struct tg_span value = header;
 
 		if(header.len == 0)
 			break;
-		if(!kept_in_refusal(header))
+		if(!r->kept(tg_span_trim(tg_span_cut(&value, ':'))))
 			continue;
 		put(w, header);
 		put(w, eol);
 	}
-	if(warning.len) {
-		put(w, warning);
-		put(w, eol);
-	}
+	put(w, r->more);
 	put(w, TG_SPAN("Content-Length: 0\r\n\r\n"));
+}
+
+static struct tg_span make(const struct tg_media_message *m,
+		const struct recipe *r, struct tg_arena *arena)
+{
+	struct writer w = {NULL, 0};
+
+	put_made(&w, m, r);
+	w.buffer = tg_arena_get(arena, w.used + 1);
+	if(!w.buffer)
+		return tg_span_of(NULL, 0);
+	w.used = 0;
+	put_made(&w, m, r);
+	return tg_span_of(w.buffer, w.used);
 }
 
 struct tg_span tg_media_message_refusal(const struct tg_media_message *m,
 		unsigned code, const char *phrase, struct tg_span warning,
 		struct tg_arena *arena)
 {
-	struct writer w = {NULL, 0};
-	char text[128];
-	int n = snprintf(text, sizeof(text), "SIP/2.0 %u %s\r\n", code, phrase);
-	struct tg_span first_line = tg_span_of(text, (size_t)n);
+	struct recipe r = {.kept = kept_in_refusal};
+	char first[128], more[512] = "";
+	struct tg_text text;
 
-	if(n < 0 || (size_t)n >= sizeof(text))
+	tg_text_init(&text, more, sizeof(more));
+	if(warning.len)
+		tg_text_say(&text, "%.*s\r\n", TG_SPAN_FMT(warning));
+	r.more = tg_text_span(&text);
+	if(text.full)
 		return tg_span_of(NULL, 0);
-	put_refusal(&w, m, first_line, warning);
-	w.buffer = tg_arena_get(arena, w.used + 1);
-	if(!w.buffer)
+	tg_text_init(&text, first, sizeof(first));
+	tg_text_say(&text, "SIP/2.0 %u %s", code, phrase);
+	r.first_line[0] = tg_text_span(&text);
+	return text.full ? tg_span_of(NULL, 0) : make(m, &r, arena);
+}
+
+struct tg_span tg_media_message_bodyless(
+		const struct tg_media_message *m, struct tg_arena *arena)
+{
+	struct recipe r = {.kept = kept_without_body};
+	size_t at = 0;
+
+	r.first_line[0] = next_line(m->bytes, &at);
+	return make(m, &r, arena);
+}
+
+struct tg_span tg_media_message_successor(const struct tg_media_message *m,
+		const char *method, struct tg_span via, struct tg_arena *arena)
+{
+	struct recipe r = {.kept = kept_in_successor};
+	struct tg_span line, uri, cseq = m->cseq;
+	char more[512];
+	struct tg_text text;
+	uint64_t n;
+	size_t at = 0;
+
+	line = next_line(m->bytes, &at);
+	tg_span_cut(&line, ' ');
+	uri = tg_span_cut(&line, ' ');
+	if(!m->request
+			|| !tg_span_u64(tg_span_cut(&cseq, ' '), UINT32_MAX / 2 - 1, &n))
 		return tg_span_of(NULL, 0);
-	w.used = 0;
-	put_refusal(&w, m, first_line, warning);
-	return tg_span_of(w.buffer, w.used);
+	tg_text_init(&text, more, sizeof(more));
+	tg_text_say(&text, "%.*s\r\nCSeq: %u %s\r\n", TG_SPAN_FMT(via),
+			(unsigned)n + 1, method);
+	r.more = tg_text_span(&text);
+	if(text.full)
+		return tg_span_of(NULL, 0);
+	r.first_line[0] = tg_span_cstr(method);
+	r.first_line[1] = TG_SPAN(" ");
+	r.first_line[2] = uri;
+	r.first_line[3] = TG_SPAN(" SIP/2.0");
+	return make(m, &r, arena);
 }

@@ -28,6 +28,7 @@ struct tg_media_message {
 	bool request;
 	unsigned status;       /* of a reply */
 	struct tg_span method; /* of the CSeq: a reply's is its request's */
+	struct tg_span cseq;   /* whole */
 	struct tg_span call_id;
 	struct tg_span from_tag;
 	struct tg_span to_tag;
@@ -53,5 +54,17 @@ struct tg_span tg_media_message_write(const struct tg_media_message *m,
 struct tg_span tg_media_message_refusal(const struct tg_media_message *m,
 		unsigned code, const char *phrase, struct tg_span warning,
 		struct tg_arena *arena);
+
+/* A request without its body and the headers about it. As above */
+struct tg_span tg_media_message_bodyless(
+		const struct tg_media_message *m, struct tg_arena *arena);
+
+/*
+ * The next request of the same sender in the same dialog, to the same target
+ * over the same route (RFC 3261 12.2.1.1): method with a CSeq one higher, and
+ * no body. via: a whole Via header without its line end.
+ */
+struct tg_span tg_media_message_successor(const struct tg_media_message *m,
+		const char *method, struct tg_span via, struct tg_arena *arena);
 
 #endif

@@ -175,6 +175,10 @@ const struct tg_pol_media *tg_pol_media_for(const struct tg_pol *p,
 		const struct tg_pol_peer *peer, const struct tg_pol_clients *clients,
 		const struct tg_pol_route *route);
 
+/* *out: media as a route with that media makes it. out is neither of both */
+void tg_pol_media_tighten(const struct tg_pol_media *media,
+		const struct tg_pol_media *route, struct tg_pol_media *out);
+
 /*
  * May SRTP keys travel over this signalling? Only over TLS that gate 1 judged
  * (A12): a peer with a proven certificate, or a client over TLS.

@@ -50,7 +50,7 @@ static unsigned lower_lifetime(unsigned a, unsigned b)
  * Whatever is asked by only one of both counts. With level none on one side
  * the lists of the other are taken: they become meaningful by its level.
  */
-static void tighten(const struct tg_pol_media *media,
+void tg_pol_media_tighten(const struct tg_pol_media *media,
 		const struct tg_pol_media *route, struct tg_pol_media *out)
 {
 	*out = route->level <= media->level ? *route : *media;
@@ -102,11 +102,11 @@ static bool build_route(struct tg_pol *p, size_t r)
 	if(!p->tight[r])
 		return false;
 	for(size_t i = 0; i < p->n_media; i++) {
-		tighten(&p->media[i], first, &p->tight[r][i]);
+		tg_pol_media_tighten(&p->media[i], first, &p->tight[r][i]);
 		if(!second)
 			continue;
 		step = p->tight[r][i];
-		tighten(&step, second, &p->tight[r][i]);
+		tg_pol_media_tighten(&step, second, &p->tight[r][i]);
 	}
 	return true;
 }

@@ -219,6 +219,54 @@ static void makes_a_refusal_of_an_answer(void **state)
 			"Warning: 399 x \"y\"\r\nContent-Length: 0\r\n\r\n");
 }
 
+#define ACK                                                             \
+	"ACK sip:c SIP/2.0\r\n" VIA "Route: <sip:r;lr>,\r\n <sip:q;lr>\r\n" \
+	"Max-Forwards: 7\r\nf: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"      \
+	"Call-ID: abc\r\nCSeq: 41 ACK\r\nProxy-Authorization: x\r\n"
+
+static void takes_the_body_out_of_a_request(void **state)
+{
+	struct tg_media_message m =
+			good(ACK "c: application/sdp\r\nContent-Disposition: session\r\n"
+					 "Content-Length: 10\r\n\r\n" SDP,
+					1);
+
+	(void)state;
+	is(tg_media_message_bodyless(&m, &arena), ACK "Content-Length: 0\r\n\r\n");
+}
+
+static void makes_the_next_request_of_a_dialog(void **state)
+{
+	struct tg_media_message m =
+			good(ACK "c: application/sdp\r\nl: 10\r\n\r\n" SDP, 1);
+
+	(void)state;
+	is(tg_media_message_successor(
+			   &m, "BYE", TG_SPAN("Via: SIP/2.0/TLS us;branch=1"), &arena),
+			"BYE sip:c SIP/2.0\r\nRoute: <sip:r;lr>,\r\n <sip:q;lr>\r\n"
+			"Max-Forwards: 7\r\nf: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
+			"Call-ID: abc\r\nVia: SIP/2.0/TLS us;branch=1\r\nCSeq: 42 BYE\r\n"
+			"Content-Length: 0\r\n\r\n");
+}
+
+static void makes_no_next_request_without_a_number(void **state)
+{
+	static const char *const bad[] = {
+			"CSeq: ACK", "CSeq: 2147483647 ACK", "CSeq: -1 ACK", "X: 1"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		char text[256];
+		struct tg_media_message m;
+
+		snprintf(text, sizeof(text), "ACK sip:c SIP/2.0\r\n%s\r\n\r\n", bad[i]);
+		assert_int_equal(read_text(text, &m), TG_MEDIA_OK);
+		assert_null(
+				tg_media_message_successor(&m, "BYE", TG_SPAN("Via: x"), &arena)
+						.ptr);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -229,7 +277,9 @@ int main(void)
 			T(finds_the_parts_of_a_multipart_body),
 			T(refuses_what_it_cannot_take_apart), T(leaves_others_alone),
 			T(keeps_its_limits), T(writes_other_descriptions_and_their_length),
-			T(makes_a_refusal_of_an_answer)};
+			T(makes_a_refusal_of_an_answer), T(takes_the_body_out_of_a_request),
+			T(makes_the_next_request_of_a_dialog),
+			T(makes_no_next_request_without_a_number)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
