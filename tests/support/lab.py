@@ -9,6 +9,7 @@ Variants, for tests that show what a part is good for:
     srtp_policy=False   the edge with tls_policy alone
     plugin=False        a stock rtpengine at the edge
     policy_edit=f       f(text) gives the policy.cfg to run with
+    site_extra=TEXT     more lines for site.cfg
     trunk_media=WORDS   flags for rtpengine when srtp_policy is out (RTP/AVP
                         makes the trunk run in clear)
 """
@@ -83,7 +84,8 @@ class Lab(kamcmd.Counters):
     """One lab below root (build/lab)."""
 
     def __init__(self, root=None, tls_policy=True, srtp_policy=True, plugin=True,
-                 peers=STARTED_BY_DEFAULT, policy_edit=None, trunk_media=None):
+                 peers=STARTED_BY_DEFAULT, policy_edit=None, trunk_media=None,
+                 site_extra=""):
         self.root = os.path.abspath(root or os.path.join(BUILD, "lab"))
         self.pki, self.run, self.log, self.etc = (
             os.path.join(self.root, name) for name in ("pki", "run", "log", "etc"))
@@ -93,6 +95,7 @@ class Lab(kamcmd.Counters):
         self.peers = tuple(peers)
         self.policy_edit = policy_edit
         self.trunk_media = trunk_media
+        self.site_extra = site_extra
         self.phones = {}
         self.daemons = {}
 
@@ -161,7 +164,8 @@ class Lab(kamcmd.Counters):
             self._write_peer(name)
 
     def _write_edge(self):
-        site = self.shipped("site.cfg").replace("_WORKERS 4", "_WORKERS 2")
+        site = self.shipped("site.cfg").replace("_WORKERS 4", "_WORKERS 2").replace(
+            "##!define WITH_PRESENCE", "#!define WITH_PRESENCE") + self.site_extra
         if not self.tls_policy:
             site += "#!define WITHOUT_TLS_POLICY\n"
         if not self.srtp_policy:

@@ -11,6 +11,7 @@ import time
 
 import lab
 import lab_impostor
+import lab_services
 import proc
 import sip
 import wire
@@ -261,6 +262,9 @@ def udp_client(a_lab):
     seen = f"{answer.status} {answer.reason}" if answer else "silence"
     return (answer is not None and answer.status == 403 and "TLS" in answer.reason
             and over_tls == 200, f"{seen}; over TLS {over_tls}")
+
+
+lab_services.add_rows(row)
 
 
 # ---- where nothing must leave to -------------------------------------------------------
