@@ -204,9 +204,14 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 		struct tlsp_facts *facts, struct tg_pol_egress *out)
 {
 	out->existing = true;
-	if(!TG_POL_TR_IS_TLS(out->conn.transport)
-			|| !tlsp_conn_current_head(snap, id, facts))
+	if(!TG_POL_TR_IS_TLS(out->conn.transport))
 		return;
+	if(!tlsp_conn_current_head(snap, id, facts)) {
+		/* made a moment ago by another process, its first octet not sent:
+		 * as a new one. Encode looks again */
+		out->existing = false;
+		return;
+	}
 	/* in the middle of its outbound handshake: as a new one */
 	if(facts->direction == TG_POL_OUT && !facts->established)
 		out->existing = false;

@@ -97,6 +97,8 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 		tg_pol_judge_message(snap->policy, facts, NULL, v);
 		tlsp_warm_in_judged(snap, msg, facts, NULL, v);
 	}
+	if(facts->method.len)
+		tlsp_dialog_in(snap, msg, facts, v);
 	see(msg, v, tg_span_of(NULL, 0));
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		return;

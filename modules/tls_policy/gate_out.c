@@ -145,6 +145,16 @@ static void judge_alias(const struct tlsp_snap *snap,
 	tg_pol_apply_audit(snap->policy, v);
 }
 
+/* Is this connection of the peer that is meant, if one is? */
+static bool is_meant(const struct tlsp_facts *conn)
+{
+	uint32_t whose = conn->established ? conn->peer : conn->wanted;
+
+	return !meant.generation || meant.port != conn->remote_port
+		   || !tg_addr_eq(&meant.addr, &conn->remote)
+		   || (conn->generation == meant.generation && whose == meant.peer);
+}
+
 /*
  * A request whose name means one of several peers behind one address: its
  * connection must prove that one, and one that is in its handshake must have
@@ -158,13 +168,11 @@ static void judge_meant(const struct tlsp_snap *snap,
 			|| !egress->next_hop.len || !v->peer
 			|| !TG_POL_TR_IS_TLS(egress->conn.transport))
 		return;
-	if(!conn->id) {
-		meant.generation = snap->generation;
-		meant.addr = egress->conn.remote;
-		meant.port = egress->conn.remote_port;
-		meant.peer = v->peer->id;
-	} else if(conn->generation != snap->generation
-			  || conn->wanted != v->peer->id) {
+	meant.generation = snap->generation;
+	meant.addr = egress->conn.remote;
+	meant.port = egress->conn.remote_port;
+	meant.peer = v->peer->id;
+	if(conn->id && !is_meant(conn)) {
 		v->decision = TG_POL_DENY;
 		v->reason = TG_REASON_WRONG_PEER;
 		tg_pol_apply_audit(snap->policy, v);
@@ -280,6 +288,8 @@ static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
 			&conn, egress, v);
 	hold_challenge(snap, egress, buffer, v);
 	judge_bytes(snap, dst, egress, buffer, v);
+	if(v->decision == TG_POL_ALLOW && !egress->is_reply)
+		tlsp_dialog_out(tg_span_of(buffer->s, (size_t)buffer->len), v);
 	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
 		cleared.id = conn.id;
 		cleared.generation = conn.generation;
@@ -352,7 +362,6 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 	if(meant.generation == snap->generation && meant.port == f.remote_port
 			&& tg_addr_eq(&meant.addr, &f.remote))
 		f.wanted = meant.peer;
-	meant.generation = 0;
 	f.deadline =
 			f.since
 			+ (time_t)(tg_pol_default_limits(snap->policy)->handshake_time_ms
@@ -406,9 +415,10 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 		allowed = !c->extra_data && bind_new(snap, c);
 	else if(f.direction == TG_POL_OUT && !f.established)
 		/* waits in tls.so until the certificate was judged */
-		allowed = !f.judged || f.allowed;
+		allowed = (!f.judged || f.allowed) && is_meant(&f);
 	else
-		allowed = recheck(snap, c);
+		allowed = is_meant(&f) && recheck(snap, c);
+	meant.generation = 0;
 	tlsp_snap_unref(snap);
 	return allowed;
 }

@@ -15,6 +15,7 @@ MODULE_VERSION
 struct tlsp_params tlsp_params = {
 		.retry_ms = 1000,
 		.log_repeat_sec = 10,
+		.dialogs = 32768,
 };
 
 static int w_check(struct sip_msg *msg, char *route, char *unused)
@@ -107,6 +108,7 @@ static cmd_export_t cmds[] = {
 static param_export_t params[] = {
 	{"policy", PARAM_STRING, &tlsp_params.policy},
 	{"retry_ms", PARAM_INT, &tlsp_params.retry_ms},
+	{"dialogs", PARAM_INT, &tlsp_params.dialogs},
 	{"log_repeat_sec", PARAM_INT, &tlsp_params.log_repeat_sec},
 	{"allow_untested_version", PARAM_INT, &tlsp_params.any_host},
 	{"allow_haproxy", PARAM_INT, &tlsp_params.haproxy},
@@ -121,7 +123,7 @@ static int mod_init(void)
 			|| tlsp_conns_init() < 0 || tlsp_limits_init() < 0
 			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
 			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
-			|| tlsp_challenge_init() < 0 || tlsp_hook_init() < 0)
+			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	return 0;
 }

@@ -26,6 +26,7 @@ struct tlsp_params {
 	int retry_ms;       /* how long a destination that failed is left alone */
 	int any_host;       /* run on versions of Kamailio that were not tried */
 	int haproxy;        /* allow tcp_accept_haproxy */
+	int dialogs;        /* how many are remembered; 0: none */
 	int log_repeat_sec; /* equal refusals of one source are summed up */
 };
 extern struct tlsp_params tlsp_params;
@@ -277,6 +278,17 @@ int tlsp_on_route(tlsp_route_fn fn); /* gate_in.c */
 bool tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */
 extern bool tlsp_refusing;
+
+/* ---- dialogs.c: who belongs to a call ------------------------------------- */
+
+int tlsp_dialogs_init(void);
+/* Does a request of this method begin a dialog when it has no To tag? */
+bool tlsp_dialog_begins(struct tg_span method);
+/* A request that was allowed so far: denies when it is not of that dialog */
+void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
+		const struct tg_pol_msg *facts, struct tg_pol_verdict *v);
+/* A request that leaves for the party of v */
+void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v);
 
 /* ---- waiting.c: requests that wait for a handshake ------------------------ */
 
