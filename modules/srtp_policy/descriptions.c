@@ -285,7 +285,7 @@ void srtpp_note(const char *gate, const struct srtpp_party *who,
 	if(!look->clear || !who->media || who->media->level != TG_LEVEL_SUPPORTED)
 		return;
 	srtpp_stats_add(SRTPP_SUPPORTED, (int)look->clear);
-	LM_NOTICE("gate=%s party=%.*s media in clear: %u lines under level = "
+	LM_WARN("gate=%s party=%.*s media in clear: %u lines under level = "
 			  "supported\n",
 			gate, TG_SPAN_FMT(name), (unsigned)look->clear);
 }

@@ -37,7 +37,7 @@ static void deny(const struct tlsp_leaving *what, const struct srtpp_party *to,
 		return;
 	}
 	srtpp_stats_refused(look->reason);
-	LM_NOTICE("a description does not leave: reason=%s %s\n",
+	LM_WARN("a description does not leave: reason=%s %s\n",
 			tg_reason_get(look->reason)->id, look->detail);
 }
 

@@ -74,10 +74,7 @@ static bool deny(const struct tlsp_snap *snap, struct tlsp_facts *f,
 
 /* ---- the profile ------------------------------------------------------------ */
 
-/*
- * OpenSSL refuses a list that names a group twice, and its FIPS provider has
- * groups that are not approved
- */
+/* OpenSSL's FIPS provider has groups that are not approved */
 static bool set_groups(SSL *ssl, struct tg_span groups)
 {
 	struct tg_span all = groups;
@@ -86,12 +83,8 @@ static bool set_groups(SSL *ssl, struct tg_span groups)
 
 	while(groups.len) {
 		struct tg_span one = tg_span_cut(&groups, ':');
-		struct tg_span seen = tg_span_of(list, n);
-		bool known = false;
 
-		while(seen.len && !known)
-			known = tg_span_ieq(tg_span_cut(&seen, ':'), one);
-		if(known || !one.len || (tlsp_fips && !tg_fips_approves_group(one)))
+		if(!one.len || (tlsp_fips && !tg_fips_approves_group(one)))
 			continue;
 		if(one.len + 2 > sizeof(list) - n)
 			return false;

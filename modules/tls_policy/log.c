@@ -153,7 +153,7 @@ void tlsp_report(const struct tg_pol *p, const struct tg_pol_verdict *v,
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		LM_INFO("%s\n", line);
 	else
-		LM_NOTICE("%s\n", line);
+		LM_WARN("%s\n", line);
 }
 
 void tlsp_log_diags(const struct tg_diags *diags)

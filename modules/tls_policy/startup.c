@@ -55,8 +55,7 @@ int tlsp_startup_check(void)
 {
 	if(!find_module_by_name("tls") || !tls_hook.read || !tls_hook.encode
 			|| !tls_hook.tcpconn_clean || !tls_hook.on_tcpconn_init) {
-		LM_ERR("tls.so must be loaded before tls_policy.so, with "
-			   "enable_tls=yes\n");
+		LM_ERR("tls_policy.so needs tls.so, with enable_tls=yes\n");
 		return -1;
 	}
 	if(core_int("ksr_tcp_main_threads") > 0) {

@@ -76,7 +76,7 @@ class Start(unittest.TestCase):
                      + 'loadmodule "@OURS@/tls_policy.so"')
 
     def test_without_tls(self):
-        self.refuses("tls.so must be loaded", load="""
+        self.refuses("tls_policy.so needs tls.so", load="""
 loadmodule "@OURS@/tls_policy.so"
 modparam("tls_policy", "policy", "@DIR@/policy.cfg")
 """)

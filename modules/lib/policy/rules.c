@@ -299,6 +299,11 @@ static void check_route_tls(struct tg_build *b, const struct tg_made *made,
 	size_t at = tls ? (size_t)(tls - b->pol->tls) : 0;
 	const struct tg_made *profile;
 
+	if(tls && at < TG_BUILTIN_TLS_COUNT)
+		tg_build_error(b, tg_made_value_at(made, "tls"),
+				"%.*s has ciphers of its own: a route enforces only versions "
+				"yet; name a [tls] that has no others",
+				TG_SPAN_FMT(tls->name));
 	if(at < TG_BUILTIN_TLS_COUNT)
 		return;
 	profile = &b->made[TG_KIND_TLS][at - TG_BUILTIN_TLS_COUNT];

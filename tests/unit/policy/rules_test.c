@@ -288,6 +288,8 @@ static void a_route_cannot_ask_for_ciphers(void **state)
 	refuses("[tls strict]\nciphers = ECDHE+AESGCM\n"
 			"[route r]\ntls = strict\n",
 			"4:7", "a route enforces only versions yet");
+	refuses("[route r]\ntls = bcp195\n", "2:7",
+			"a route enforces only versions yet");
 	free(warnings_of(LEGACY "[tls new]\nversions = 1.3\n"
 							"[route r]\ntls = new\n"));
 }
