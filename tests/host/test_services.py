@@ -185,7 +185,7 @@ o=- 1 1 IN IP4 {lab.CLIENT}
 s=-
 c=IN IP4 {lab.CLIENT}
 t=0 0
-m=applicationsharing 20900 TCP/RTP/SAVP 127
+m=applicationsharing 20900 RTP/SAVP 127
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{"A" * 40}
 a=rtpmap:127 x-data/90000
 """.replace("\n", "\r\n").encode()
