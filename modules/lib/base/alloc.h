@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct tg_alloc {
-	/* NULL when memory is out; the block is aligned as malloc's */
+	/* NULL when memory is out; the block is aligned to 8 octets at least */
 	void *(*alloc)(void *ctx, size_t octets);
 	/* never called with NULL */
 	void (*free)(void *ctx, void *block);

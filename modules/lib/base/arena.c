@@ -83,12 +83,15 @@ void *tg_arena_array(struct tg_arena *a, size_t n, size_t size)
 
 void *tg_arena_lines(struct tg_arena *a, size_t n, size_t size)
 {
-	size_t more = TG_ARENA_LINE_OCTETS - ALIGN;
+	/* a host's allocator may align less than malloc does */
+	size_t more = TG_ARENA_LINE_OCTETS - 1;
 	uintptr_t at;
 
 	if(size == 0 || n == 0 || n > (SIZE_MAX - more) / size)
 		return NULL;
 	at = (uintptr_t)tg_arena_get(a, n * size + more);
+	if(!at)
+		return NULL;
 	at += (TG_ARENA_LINE_OCTETS - at % TG_ARENA_LINE_OCTETS)
 		  % TG_ARENA_LINE_OCTETS;
 	return (void *)at;

@@ -27,7 +27,7 @@ void tg_arena_init(
 /* Frees everything; the arena may be used again */
 void tg_arena_deinit(struct tg_arena *a);
 
-/* Zeroed, aligned for any object; NULL when memory is out or octets is 0 */
+/* Zeroed, aligned as the allocator's blocks are, 16 at most; NULL when memory is out or octets is 0 */
 void *tg_arena_get(struct tg_arena *a, size_t octets);
 
 /* n * size with an overflow check */

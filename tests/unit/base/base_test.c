@@ -137,6 +137,40 @@ static void an_arena_gives_zeroed_aligned_blocks_and_frees_all(void **state)
 	assert_int_equal(c.live, 0);
 }
 
+/* As Kamailio's memory managers do: blocks aligned to 8 octets, no more */
+static void *eight_alloc(void *ctx, size_t octets)
+{
+	(void)ctx;
+	return (char *)malloc(octets + 8) + 8;
+}
+
+static void eight_free(void *ctx, void *block)
+{
+	(void)ctx;
+	free((char *)block - 8);
+}
+
+static void lines_of_an_arena_stay_inside_of_it(void **state)
+{
+	const struct tg_alloc alloc = {eight_alloc, eight_free, NULL};
+	struct tg_arena a;
+
+	(void)state;
+	tg_arena_init(&a, &alloc, 4096);
+	assert_null(tg_arena_lines(&a, 0, 64));
+	assert_null(tg_arena_lines(&a, SIZE_MAX / 64, 64));
+	for(size_t n = 1; n < 20; n++) {
+		unsigned char *p = tg_arena_lines(&a, n, 64);
+		unsigned char *next = tg_arena_get(&a, 16);
+
+		assert_int_equal((uintptr_t)p % TG_ARENA_LINE_OCTETS, 0);
+		memset(p, 0xff, n * 64);
+		for(size_t k = 0; k < 16; k++)
+			assert_int_equal(next[k], 0);
+	}
+	tg_arena_deinit(&a);
+}
+
 static void an_arena_refuses_what_it_cannot_give(void **state)
 {
 	struct counted c = {0, 1};
@@ -291,6 +325,7 @@ int main(void)
 			cmocka_unit_test(numbers_are_digits_within_bounds),
 			cmocka_unit_test(
 					an_arena_gives_zeroed_aligned_blocks_and_frees_all),
+			cmocka_unit_test(lines_of_an_arena_stay_inside_of_it),
 			cmocka_unit_test(an_arena_refuses_what_it_cannot_give),
 			cmocka_unit_test(a_copy_has_a_nul_behind_it),
 			cmocka_unit_test(wiping_leaves_zeros),
