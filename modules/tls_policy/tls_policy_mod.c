@@ -125,6 +125,7 @@ static int mod_init(void)
 			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
 			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
+	tlsp_tls_cfg_check();
 	return 0;
 }
 

@@ -4,9 +4,13 @@ what it does to live connections, functions, variables, commands, limits.
 """
 
 import contextlib
+import os
+import re
 import ssl
+import subprocess
 import time
 import unittest
+import unittest.mock
 
 import kamailio
 import proc
@@ -91,6 +95,33 @@ modparam("tls_policy", "policy", "@DIR@/policy.cfg")
             for source, leaf in ((tls_edge.GATEWAY1, None), (tls_edge.GATEWAY1, "mediation1"),
                                  (tls_edge.UNDECLARED, None)):
                 self.assertEqual(tls_edge.knock(KEYS, source, leaf)[0], "alert")
+
+    def test_warns_of_what_tls_cfg_says_in_vain(self):
+        tls = kamailio.TLS.replace("method = TLSv1.2+", "method = TLSv1+", 1) + (
+            "[server:127.0.0.1:5061]\nmethod = TLSv1.2+\nserver_name = edge.lab.test\n"
+            "certificate = @PKI@/edge.pem\nprivate_key = @PKI@/edge.key\n"
+            "verify_certificate = yes\nrequire_certificate = yes\n")
+        with tls_edge.edge("tlscfg", KEYS, tls=tls) as edge:
+            said = re.findall(r"tls\.cfg:(\d+): (\[.*) has no effect", edge.log())
+            self.assertEqual(said, [
+                ("2", "[server:default] method = TLSv1+"),
+                ("5", "[server:default] verify_certificate = no"),
+                ("6", "[server:default] require_certificate = no"),
+                ("12", "[client:default] verify_certificate = no"),
+                ("13", "[client:default] require_certificate = no"),
+                ("20", "[server:127.0.0.1:5061] require_certificate = yes")])
+            # and it is so
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.CLIENT), ("served", 200))
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1)[0], "alert")
+
+    def test_with_threads_in_the_tcp_process(self):
+        """A variable of Kamailio 6.1, put into the daemon at hand."""
+        folder = tls_edge.folder("threads")
+        library = os.path.join(folder, "threads.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library],
+                       input=b"int ksr_tcp_main_threads = 1;", check=True)
+        with unittest.mock.patch.dict(os.environ, LD_PRELOAD=library):
+            self.refuses("tcp_main_threads")
 
     def test_with_haproxy(self):
         self.refuses("tcp_accept_haproxy", params="tcp_accept_haproxy=yes")
