@@ -119,7 +119,8 @@ $B/lib/tgctl.list: members = $(TGCTL_OBJ)
 $B/lib/tgctl.a: $(TGCTL_OBJ) $B/lib/tgctl.list
 	$(archive)
 $B/tgctl: $(TGCTL_OBJ) $(LIB) $B/lib/tgctl.list
-	@echo "  LD      $@"; $(CC) -pthread $(SAN) -o $@ $(TGCTL_OBJ) $(LIB) $(CRYPTO)
+	@echo "  LD      $@"; $(CC) -pthread $(SAN) -Wl,-z,relro,-z,now -o $@ \
+		$(TGCTL_OBJ) $(LIB) $(CRYPTO)
 
 $B/obj/rtp_plugin/%.o: rtp_plugin/%.c $B/flags $(SRTP_LIB)
 	$(compile) -Irtp_plugin -isystem $(SRTP)/include -c -o $@ $<
@@ -266,17 +267,37 @@ DESTDIR ?=
 PREFIX ?= /usr
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib/$(MULTIARCH)
-install: all ## into DESTDIR, Debian's paths
-	@set -e; \
-	put() { mode=$$1; to=$(DESTDIR)$$2; shift 2; for f in "$$@"; do \
-		[ -f "$$f" ] || continue; echo "  INSTALL $$to/$$(basename $$f)"; \
-		install -D -m $$mode "$$f" "$$to/$$(basename $$f)"; done; }; \
-	put 644 $(LIBDIR)/kamailio/modules $(MODULE_SO); \
-	put 644 $(LIBDIR)/rtpengine-trunkguard $(PLUGIN); \
-	put 755 $(PREFIX)/bin $(TGCTL); \
-	put 644 $(PREFIX)/share/doc/trunkguard README.md CHANGELOG.md LICENSE \
+SHARE ?= $(PREFIX)/share
+
+# call installed,DO: DO MODE FOLDER FILES for each thing that is installed
+define installed
+	$(1) 644 $(LIBDIR)/kamailio/modules $(MODULE_SO); \
+	$(1) 644 $(LIBDIR)/rtpengine-trunkguard $(PLUGIN); \
+	$(1) 755 $(PREFIX)/bin $(TGCTL) rtp_plugin/rtpengine-trunkguard; \
+	$(1) 644 $(SHARE)/man/man1 doc/man/*.1; \
+	$(1) 644 $(SHARE)/doc/trunkguard README.md CHANGELOG.md LICENSE \
 		doc/*.md; \
-	put 644 $(PREFIX)/share/doc/trunkguard/examples cfg/*
+	$(1) 644 $(SHARE)/doc/trunkguard/modules modules/*/doc/*_admin.xml; \
+	$(1) 644 $(SHARE)/doc/trunkguard/examples cfg/*
+endef
+
+install: all ## into DESTDIR, Debian's paths
+	@set -e; put() { mode=$$1; to=$(DESTDIR)$$2; shift 2; \
+		for f in "$$@"; do [ -f "$$f" ] || continue; \
+			echo "  INSTALL $$to/$${f##*/}"; \
+			install -D -m $$mode "$$f" "$$to/$${f##*/}"; done; }; \
+	$(call installed,put)
+
+uninstall: ## take away what install put there, and nothing else
+	@set -e; drop() { from=$(DESTDIR)$$2; shift 2; \
+		for f in "$$@"; do rm -f "$$from/$${f##*/}"; done; \
+		rmdir --ignore-fail-on-non-empty "$$from" 2>/dev/null || :; }; \
+	$(call installed,drop); \
+	rmdir --ignore-fail-on-non-empty \
+		$(DESTDIR)$(SHARE)/doc/trunkguard 2>/dev/null || :
+
+deb: ## Debian packages for the release that this machine runs: build/deb
+	docker/deb
 
 clean: ## remove what was built; keep what deps fetched
 	rm -rf $(filter-out build/deps,$(wildcard build/*))
@@ -284,7 +305,7 @@ clean: ## remove what was built; keep what deps fetched
 FORCE:
 .PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
 	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench soak \
-	lint format asan fuzz install clean tools FORCE
+	lint format asan fuzz install uninstall deb clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
 	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \
