@@ -130,21 +130,23 @@ void srtpp_look_in(const struct tg_media_message *m,
 	tg_arena_deinit(&arena);
 }
 
-static bool strip_offer(const struct tg_sdp *sdp,
-		const struct tg_pol_media *media, struct tg_arena *arena,
-		struct tg_span *text)
+static bool clean(const struct tg_sdp *sdp, const struct srtpp_party *from,
+		struct tg_arena *arena, struct tg_span *text)
 {
 	struct tg_sdp_edit *edit = tg_sdp_edit_new(sdp, arena);
 	size_t n;
 
-	if(!edit || !tg_media_strip_offer(sdp, media, edit, &n))
+	if(!edit)
+		return false;
+	if(!(from->keys_allowed ? tg_media_strip_offer(sdp, from->media, edit, &n)
+							: tg_media_strip_keys(sdp, edit, &n)))
 		return false;
 	if(n)
 		*text = tg_sdp_edit_apply(edit);
 	return text->ptr != NULL;
 }
 
-bool srtpp_strip_offers(const struct tg_media_message *m,
+bool srtpp_clean(const struct tg_media_message *m,
 		const struct srtpp_party *from, struct tg_arena *arena,
 		struct tg_span *rewritten)
 {
@@ -153,10 +155,12 @@ bool srtpp_strip_offers(const struct tg_media_message *m,
 	struct tg_sdp sdp;
 
 	*rewritten = tg_span_of(NULL, 0);
+	if(from->keys_allowed && !srtpp_is_offer(m))
+		return true;
 	for(size_t i = 0; i < m->n_sdp; i++) {
 		with[i] = m->sdp[i];
 		if(tg_sdp_parse(m->sdp[i], arena, &sdp) == TG_SDP_OK
-				&& !strip_offer(&sdp, from->media, arena, &with[i]))
+				&& !clean(&sdp, from, arena, &with[i]))
 			return false;
 		changed |= with[i].ptr != m->sdp[i].ptr;
 	}

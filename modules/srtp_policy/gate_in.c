@@ -69,18 +69,19 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
 }
 
 /* False: it cannot be rewritten, and must not be used as it is */
-static bool clean_offers(struct sip_msg *msg, const struct tg_media_message *m,
-		const struct srtpp_party *from, const struct srtpp_look *look)
+static bool clean_descriptions(struct sip_msg *msg,
+		const struct tg_media_message *m, const struct srtpp_party *from,
+		const struct srtpp_look *look)
 {
 	struct tg_arena arena;
 	struct tg_span with;
 	bool done;
 
 	/* what only audit mode lets pass stays as it is */
-	if(look->reason != TG_REASON_NONE || !srtpp_is_offer(m) || m->n_sdp == 0)
+	if(look->reason != TG_REASON_NONE || m->n_sdp == 0)
 		return true;
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
-	done = srtpp_strip_offers(m, from, &arena, &with);
+	done = srtpp_clean(m, from, &arena, &with);
 	if(done && with.ptr) {
 		str buffer = {(char *)with.ptr, (int)with.len};
 
@@ -88,7 +89,7 @@ static bool clean_offers(struct sip_msg *msg, const struct tg_media_message *m,
 	}
 	tg_arena_deinit(&arena);
 	if(!done)
-		LM_ERR("an offer cannot be cleaned and is dropped\n");
+		LM_ERR("a description cannot be cleaned and is dropped\n");
 	return done;
 }
 
@@ -107,7 +108,7 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 			answer(msg, &look, false);
 			pass = msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &m);
 		} else {
-			pass = clean_offers(msg, &m, &from, &look);
+			pass = clean_descriptions(msg, &m, &from, &look);
 		}
 	}
 	srtpp_tlsp.unref(p);
@@ -130,7 +131,7 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	if(look_at(p, msg, &m, &from, &look)) {
 		if(srtpp_decide(p, "media-in", &from, &look)) {
 			srtpp_ack_expect(&m);
-			pass = clean_offers(msg, &m, &from, &look);
+			pass = clean_descriptions(msg, &m, &from, &look);
 		} else
 			pass = msg->REPLY_STATUS >= 200
 				   && srtpp_refuse_reply(msg, &m, &look);

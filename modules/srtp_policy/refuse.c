@@ -86,7 +86,7 @@ static bool read_dialog(
 
 /* ---- ACK and BYE ------------------------------------------------------------------ */
 
-static void end_call(struct sip_msg *msg)
+static void end_call(struct sip_msg *msg, bool invite)
 {
 	struct srtpp_dialog d;
 	struct dest_info dst;
@@ -94,7 +94,8 @@ static void end_call(struct sip_msg *msg)
 
 	init_dest_info(&dst);
 	init_dst_from_rcv(&dst, &msg->rcv);
-	if(read_dialog(msg, &d, &cseq) && srtpp_dialog_send(&dst, &d, "ACK", cseq)
+	if(read_dialog(msg, &d, &cseq)
+			&& (!invite || srtpp_dialog_send(&dst, &d, "ACK", cseq))
 			&& srtpp_dialog_send(&dst, &d, "BYE", cseq + 1))
 		srtpp_stats_add(SRTPP_ENDED, 1);
 	else
@@ -142,7 +143,9 @@ bool srtpp_refuse_reply(struct sip_msg *msg, const struct tg_media_message *m,
 {
 	bool dialog = in_dialog();
 
-	if(tg_span_eq(m->method, TG_SPAN("INVITE")))
-		end_call(msg);
+	bool invite = tg_span_eq(m->method, TG_SPAN("INVITE"));
+
+	if(invite || dialog)
+		end_call(msg, invite);
 	return rewrite(msg, m, look, dialog);
 }

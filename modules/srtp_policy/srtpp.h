@@ -115,10 +115,11 @@ void srtpp_look_out(const struct tg_media_message *m,
 		struct tg_span *rewritten);
 
 /*
- * The message without what must not be chosen from its offers, in arena; ptr
- * NULL: it is fine as it is. False: out of memory
+ * The message without what must not be used of it, in arena: in offers what
+ * must not be chosen, keys wherever they came over signalling that may not
+ * carry them. ptr NULL: it is fine as it is. False: out of memory
  */
-bool srtpp_strip_offers(const struct tg_media_message *m,
+bool srtpp_clean(const struct tg_media_message *m,
 		const struct srtpp_party *from, struct tg_arena *arena,
 		struct tg_span *rewritten);
 

@@ -11,8 +11,8 @@ import unittest
 import lab
 import proc
 import sip
-from sdp_ends import (GOOD, ROOT, SOON_SEC, Call, Mode, ScriptLab, answer_with, lines,
-                      offer, reply, section)
+from sdp_ends import (GOOD, ROOT, SOON_SEC, Call, Mode, ScriptLab, answer_with, called,
+                      lines, offer, registered, reply, section)
 
 
 # ---- scripts -------------------------------------------------------------------
@@ -330,27 +330,6 @@ class MicrosoftTrunk(Mode):
             call = called(gateway, self.client, body, offer())
             self.assertEqual(call.status, 200)
             self.assert_secured(call)
-
-
-def registered(client):
-    answer = client.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
-                            headers=("Expires: 60",))
-    assert answer.status == 200, answer
-
-
-def called(caller, callee, body, answer_body):
-    """caller calls alice, who answers; what the caller gets"""
-    caller.send(sip.build("INVITE", "sip:alice@lab.test", caller, body=body,
-                          domain="gw1.lab.test"))
-    request = callee.receive(3)
-    while request is not None and request.method != "INVITE":
-        request = callee.receive(3)
-    assert request is not None, "alice was not called"
-    callee.send(reply(request, body=answer_body, contact="<sip:alice@%s:%d;transport="
-                      "tls>" % callee.local[:2]))
-    answer = caller.final()
-    answer.request = request
-    return answer
 
 
 class CallsToAClient(Mode):

@@ -52,8 +52,8 @@ class Case(unittest.TestCase):
     def counted(self):
         return self.LAB.statistics("srtp_policy")
 
-    def gateway(self, answer):
-        return Gateway(self.LAB, answer)
+    def gateway(self, answer, **more):
+        return Gateway(self.LAB, answer, **more)
 
     def grew(self, name, n=1):
         now = self.counted()
@@ -126,21 +126,23 @@ def section(text, name, **changes):
 
 class Gateway:
     """gateway1: takes calls over TLS and answers with answer(request), which
-    gives octets, or a list of them. Remembers all requests and answers."""
+    gives octets, or a list of them. Remembers all requests and answers.
+    leaf None: over TCP"""
 
-    def __init__(self, a_lab, answer):
-        self.lab, self.answer = a_lab, answer
+    def __init__(self, a_lab, answer, place=GATEWAY, leaf="gateway1"):
+        self.lab, self.answer, self.place, self.leaf = a_lab, answer, place, leaf
         self.got = []
         self.answer_to = {}  # method: a function like answer
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(*self.lab.leaf("gateway1"))
-        self._context.load_verify_locations(self.lab.ca())
-        self._context.verify_mode = ssl.CERT_REQUIRED
+        if leaf:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(*self.lab.leaf(leaf))
+            self._context.load_verify_locations(self.lab.ca())
+            self._context.verify_mode = ssl.CERT_REQUIRED
         self._open = []
         self.connection = None
 
     def __enter__(self):
-        self._listener = socket.create_server(GATEWAY)
+        self._listener = socket.create_server(self.place)
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -149,8 +151,8 @@ class Gateway:
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
             s.close()
-        proc.wait_until(lambda: lab.GATEWAY1 not in self.lab.rpc("core.tcp_list"),
-                        "the edge lets go of gateway1", 5)
+        proc.wait_until(lambda: self.place[0] not in self.lab.rpc("core.tcp_list"),
+                        "the edge lets go of the gateway", 5)
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -160,11 +162,12 @@ class Gateway:
 
     def _talk(self, raw):
         with contextlib.suppress(OSError):
-            tls = self._context.wrap_socket(raw, server_side=True)
-            self._open.append(tls)
+            if self.leaf:
+                raw = self._context.wrap_socket(raw, server_side=True)
+            self._open.append(raw)
             connection = sip.Connection.__new__(sip.Connection)
-            connection.transport, connection.socket = "tls", tls
-            connection._buffer, connection.local = b"", GATEWAY
+            connection.transport, connection.socket = "tls" if self.leaf else "tcp", raw
+            connection._buffer, connection.local = b"", self.place
             self.connection = connection
             while True:
                 message = connection.receive(30)
@@ -298,3 +301,24 @@ class Call:
         self.cseq += 1
         self.send("BYE")
         return self.connection.final()
+
+
+def registered(client):
+    answer = client.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
+                            headers=("Expires: 60",))
+    assert answer.status == 200, answer
+
+
+def called(caller, callee, body, answer_body, domain="gw1.lab.test"):
+    """caller calls alice, who answers; what the caller gets"""
+    caller.send(sip.build("INVITE", "sip:alice@lab.test", caller, body=body,
+                          domain=domain))
+    request = callee.receive(3)
+    while request is not None and request.method != "INVITE":
+        request = callee.receive(3)
+    assert request is not None, "alice was not called"
+    callee.send(reply(request, body=answer_body, contact="<sip:alice@%s:%d;transport="
+                      "tls>" % callee.local[:2]))
+    answer = caller.final()
+    answer.request = request
+    return answer

@@ -4,7 +4,8 @@
  * What a line must hold, by the level of the profile:
  *
  *	            RTP/AVP            RTP/SAVP, UDP/TLS   other
- *	required    refused            keys as profiled    refused, or t38 = clear
+ *	required    refused            keys as profiled    refused, but fax
+ *	                                                   with t38 = clear
  *	supported   clear, or keys     keys as profiled    passes
  *	none        clear              no keys may leave   passes
  */
@@ -144,20 +145,19 @@ static bool judge_secured(struct look *l, const struct tg_sdp_media *m)
 	return judge_keys(l, m);
 }
 
-static bool names_rtp(struct tg_span proto)
+/* T.38 over its own transports (RFC 3362, ITU-T T.38 annex D) */
+static bool is_fax(const struct tg_sdp_media *m)
 {
-	while(proto.len) {
-		if(tg_span_ieq(tg_span_cut(&proto, '/'), TG_SPAN("RTP")))
-			return true;
-	}
-	return false;
+	return tg_span_ieq(m->type, TG_SPAN("image"))
+		   && (tg_span_ieq(m->proto, TG_SPAN("udptl"))
+				   || tg_span_ieq(m->proto, TG_SPAN("tcp")));
 }
 
 /* T.38, MSRP, BFCP; and RTP over transports that are not done here */
 static bool judge_other(struct look *l, const struct tg_sdp_media *m)
 {
 	if(l->ask->media->level != TG_LEVEL_REQUIRED
-			|| (l->ask->media->t38 == TG_POL_T38_CLEAR && !names_rtp(m->proto)))
+			|| (l->ask->media->t38 == TG_POL_T38_CLEAR && is_fax(m)))
 		return true;
 	return refuse(l, TG_REASON_MEDIA_TYPE, m->first_line, m);
 }
@@ -253,6 +253,20 @@ bool tg_media_strip_offer(const struct tg_sdp *sdp,
 			continue;
 		c = crypto_at(sdp, i);
 		if(c && acceptable(media, c))
+			continue;
+		if(!tg_sdp_edit_drop(edit, i))
+			return false;
+		++*n;
+	}
+	return true;
+}
+
+bool tg_media_strip_keys(
+		const struct tg_sdp *sdp, struct tg_sdp_edit *edit, size_t *n)
+{
+	*n = 0;
+	for(uint32_t i = 0; i < sdp->n_lines; i++) {
+		if(!tg_sdp_carries_key(&sdp->line[i]))
 			continue;
 		if(!tg_sdp_edit_drop(edit, i))
 			return false;

@@ -47,6 +47,13 @@ void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 bool tg_media_strip_offer(const struct tg_sdp *sdp,
 		const struct tg_pol_media *media, struct tg_sdp_edit *edit, size_t *n);
 
+/*
+ * Takes out every line that holds a key, for signalling that may not carry
+ * any: what came that way is known to others. As above
+ */
+bool tg_media_strip_keys(
+		const struct tg_sdp *sdp, struct tg_sdp_edit *edit, size_t *n);
+
 /* RTP that is not rejected; a bundle-only line has port 0 and lives */
 bool tg_media_is_live(const struct tg_sdp_media *m);
 

@@ -212,6 +212,10 @@ static void follows_t38_for_what_is_no_rtp(void **state)
 	refused(HEAD "m=message 5000 TCP/MSRP *\r\n", TG_REASON_MEDIA_TYPE);
 	media.t38 = TG_POL_T38_CLEAR;
 	passes(HEAD "m=image 5000 udptl t38\r\n");
+	passes(HEAD "m=image 5000 TCP t38\r\n");
+	refused(HEAD "m=message 5000 TCP/MSRP *\r\n", TG_REASON_MEDIA_TYPE);
+	refused(HEAD "m=application 5000 UDP/BFCP *\r\n", TG_REASON_MEDIA_TYPE);
+	refused(HEAD "m=audio 5000 udptl t38\r\n", TG_REASON_MEDIA_TYPE);
 	refused(HEAD "m=audio 5000 TCP/RTP/AVP 0\r\n", TG_REASON_MEDIA_TYPE);
 	refused(HEAD "m=audio 5000 RTP/FOO 0\r\n", TG_REASON_MEDIA_TYPE);
 	media.t38 = TG_POL_T38_REFUSE;
@@ -283,6 +287,26 @@ static void strips_what_must_not_be_chosen(void **state)
 	media.level = TG_LEVEL_NONE;
 	assert_true(tg_media_strip_offer(&sdp, &media, edit, &n));
 	assert_int_equal(n, 0);
+}
+
+static void strips_every_key_that_came_in_clear(void **state)
+{
+	struct tg_sdp_edit *edit;
+	struct tg_sdp sdp;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(
+			tg_sdp_parse(tg_span_cstr(HEAD "k=clear:x\r\n" CLEAR AES80
+										   "a=x:1\r\na= Crypto :1 y\r\n"
+										   "a=sendrecv\r\n"),
+					&arena, &sdp),
+			TG_SDP_OK);
+	edit = tg_sdp_edit_new(&sdp, &arena);
+	assert_true(tg_media_strip_keys(&sdp, edit, &n));
+	assert_int_equal(n, 3);
+	assert_true(tg_span_eq(tg_sdp_edit_apply(edit),
+			tg_span_cstr(HEAD CLEAR "a=x:1\r\na=sendrecv\r\n")));
 }
 
 /* ---- proof -------------------------------------------------------------------- */
@@ -387,6 +411,7 @@ int main(void)
 			T(lets_abilities_be_told),
 			T(a_stricter_profile_never_lets_more_pass),
 			T(strips_what_must_not_be_chosen),
+			T(strips_every_key_that_came_in_clear),
 			T(a_proof_covers_the_sides_it_names),
 			T(a_proof_stands_once_and_before_the_media),
 			T(every_proof_is_taken_out)};
