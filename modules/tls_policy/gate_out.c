@@ -366,6 +366,9 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 			f.since
 			+ (time_t)(tg_pol_default_limits(snap->policy)->handshake_time_ms
 					   / 1000);
+	tlsp_tls_cfg_choose(f.wanted == TLSP_NOBODY
+								? NULL
+								: tg_pol_peer_at(snap->policy, f.wanted));
 	return tlsp_conn_add(&f);
 }
 

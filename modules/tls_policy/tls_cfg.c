@@ -4,7 +4,11 @@
  * What tls.cfg says and the policy overrules: versions, verify_certificate,
  * require_certificate. The policy wins in every handshake; who reads tls.cfg
  * is told so, once, at start. Only keys that stand in the file are looked at.
+ *
+ * What the policy takes from there: the section whose certificate is ours
+ * toward a peer, named by its server_id.
  */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -149,27 +153,102 @@ static void read_all(const struct sums *s, const char *path, FILE *file)
 	}
 }
 
-void tlsp_tls_cfg_check(void)
+/* ---- our certificate toward a peer ------------------------------------------ */
+
+/* tls.so's own choice for the connection that it makes next */
+static int (*choose)(str *server_id);
+
+void tlsp_tls_cfg_choose(const struct tg_pol_peer *peer)
+{
+	str id = {NULL, 0};
+
+	if(!choose)
+		return;
+	if(peer && peer->client_profile.n) {
+		id.s = (char *)peer->client_profile.item[0].ptr;
+		id.len = (int)peer->client_profile.item[0].len;
+	}
+	/* an empty one clears what was chosen for a connection that failed */
+	choose(&id);
+}
+
+static bool names_profile(FILE *file, struct tg_span profile)
+{
+	char text[LINE_OCTETS];
+	bool found = false;
+
+	rewind(file);
+	while(!found && fgets(text, sizeof(text), file)) {
+		struct tg_span value = tg_span_cstr(text);
+		struct tg_span key = tg_span_trim(tg_span_cut(&value, '='));
+
+		value = tg_span_cut(&value, '#');
+		found = tg_span_ieq(key, TG_SPAN("server_id"))
+				&& tg_span_ieq(tg_span_trim(value), profile);
+	}
+	return found;
+}
+
+/* Each one that the policy names is there */
+static int check_profiles(const struct tg_pol *p, const char *path, FILE *file)
+{
+	for(size_t i = 0; i < tg_pol_peer_count(p); i++) {
+		const struct tg_pol_peer *peer = tg_pol_peer_at(p, i);
+
+		if(!peer->client_profile.n)
+			continue;
+		if(!choose) {
+			LM_ERR("this tls.so takes no client_profile\n");
+			return -1;
+		}
+		if(!file || !names_profile(file, peer->client_profile.item[0])) {
+			LM_ERR("client_profile of peer %.*s: %s has no section with "
+				   "server_id = %.*s\n",
+					TG_SPAN_FMT(peer->name), path ? path : "tls.cfg",
+					TG_SPAN_FMT(peer->client_profile.item[0]));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- start ------------------------------------------------------------------- */
+
+static char *path_of(const struct sr_module *tls)
+{
+	modparam_t type;
+	str *name = find_param_export(
+			(struct sr_module *)tls, "config", PARAM_STR, &type);
+
+	return name && name->s && name->len > 0 ? get_abs_pathname(NULL, name)
+											: NULL;
+}
+
+int tlsp_tls_cfg_check(void)
 {
 	struct sr_module *tls = find_module_by_name("tls");
-	const struct tlsp_snap *snap = tlsp_snap_ref();
-	struct sums s = sum_up(snap->policy);
-	modparam_t type;
+	const struct tlsp_snap *snap;
 	FILE *file;
 	char *path;
-	str *name;
+	int result;
 
-	tlsp_snap_unref(snap);
-	name = tls ? find_param_export(tls, "config", PARAM_STR, &type) : NULL;
-	if(!name || !name->s || name->len <= 0)
-		return;
-	path = get_abs_pathname(NULL, name);
-	if(!path)
-		return;
-	file = fopen(path, "re");
+	if(!tls)
+		return -1;
+	*(void **)&choose = dlsym(tls->handle, "ksr_tls_set_connect_server_id");
+	path = path_of(tls);
+	/* one that cannot be read: tls.so says so, and does not start */
+	file = path ? fopen(path, "re") : NULL;
+	snap = tlsp_snap_ref();
 	if(file) {
+		struct sums s = sum_up(snap->policy);
+
 		read_all(&s, path, file);
+	}
+	result = check_profiles(snap->policy, path, file);
+	tlsp_snap_unref(snap);
+	if(file)
 		fclose(file);
-	} /* else tls.so says so, and does not start */
-	pkg_free(path);
+	if(path)
+		pkg_free(path);
+	return result;
 }

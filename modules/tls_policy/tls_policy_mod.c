@@ -125,8 +125,7 @@ static int mod_init(void)
 			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
 			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
-	tlsp_tls_cfg_check();
-	return 0;
+	return tlsp_tls_cfg_check();
 }
 
 static int child_init(int rank)

@@ -349,8 +349,13 @@ void tlsp_stats_count(const struct tg_pol_verdict *v);
 /* A FIPS provider is in force; set by tlsp_startup_check */
 extern bool tlsp_fips;
 int tlsp_startup_check(void);
-/* tls_cfg.c: warns of what tls.cfg says and the policy overrules */
-void tlsp_tls_cfg_check(void);
+/*
+ * tls_cfg.c: warns of what tls.cfg says and the policy overrules; -1 when it
+ * lacks a section that the policy asks for
+ */
+int tlsp_tls_cfg_check(void);
+/* Before tls.so makes a connection: its certificate toward that peer, or NULL */
+void tlsp_tls_cfg_choose(const struct tg_pol_peer *peer);
 int tlsp_startup_atfork(void);
 
 /* ---- exports of pv.c, rpc.c, kemi.c ------------------------------------------- */

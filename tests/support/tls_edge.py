@@ -146,6 +146,7 @@ class Server:
         self.octets = 0
         self.requests = []
         self.alerts = []
+        self.clients = []  # names of the certificates that it was shown
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*keys.leaf(leaf))
         self._context.load_verify_locations(keys.ca())
@@ -187,6 +188,9 @@ class Server:
         try:
             with self._context.wrap_socket(raw, server_side=True) as tls:
                 self._open.append(tls)
+                shown = tls.getpeercert() or {}
+                self.clients.append([v for k, v in shown.get("subjectAltName", ())
+                                     if k == "DNS"])
                 self._serve(tls)
         except ssl.SSLError as e:
             self.alerts.append(e.reason or str(e))

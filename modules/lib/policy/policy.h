@@ -185,6 +185,7 @@ enum tg_pol_peer_key {
 	TG_POL_PEER_KEY_MEDIA,
 	TG_POL_PEER_KEY_TRANSPORT,
 	TG_POL_PEER_KEY_NEXT_HOP,
+	TG_POL_PEER_KEY_CLIENT_PROFILE,
 	TG_POL_PEER_KEYS
 };
 
@@ -212,6 +213,8 @@ struct tg_pol_peer {
 	enum tg_pol_role role;
 	enum tg_pol_eku eku;
 	struct tg_pol_spans next_hop; /* "host:port" as configured */
+	/* one at most: server_id of the host's own certificate toward it */
+	struct tg_pol_spans client_profile;
 	/* lines below where.line at which a key stands; 0: not named */
 	uint16_t line[TG_POL_PEER_KEYS];
 } __attribute__((aligned(64)));

@@ -213,6 +213,17 @@ static void check_next_hops(struct tg_build *b, const struct tg_made *made,
 	}
 }
 
+static void check_client_profile(struct tg_build *b,
+		const struct tg_made *made, const struct tg_pol_peer *peer)
+{
+	if(peer->client_profile.n > 1)
+		tg_build_error(b, tg_made_value_at(made, "client_profile"),
+				"one certificate of ours at most is shown to a peer");
+	if(peer->client_profile.n && !peer->trust)
+		tg_build_error(b, tg_made_value_at(made, "client_profile"),
+				"a peer without 'trust' is shown no certificate");
+}
+
 static void check_peer(struct tg_build *b, const struct tg_made *made,
 		const struct tg_pol_peer *peer)
 {
@@ -226,6 +237,7 @@ static void check_peer(struct tg_build *b, const struct tg_made *made,
 		check_peer_in_clear(b, made, peer);
 	if(tg_made_has(made, TG_POL_PEER_KEY_ADDRESS))
 		check_next_hops(b, made, peer);
+	check_client_profile(b, made, peer);
 }
 
 /* ---- clients ----------------------------------------------------------- */

@@ -273,6 +273,7 @@ static const struct tg_key peer_keys[] = {
 	[TG_POL_PEER_KEY_MEDIA] = {"media", take_media_ref, AT(tg_pol_peer, media)},
 	[TG_POL_PEER_KEY_TRANSPORT] = {"transport", tg_take_bits, AT(tg_pol_peer, transports), transport_bits},
 	[TG_POL_PEER_KEY_NEXT_HOP] = {"next_hop", tg_take_next_hops, AT(tg_pol_peer, next_hop)},
+	[TG_POL_PEER_KEY_CLIENT_PROFILE] = {"client_profile", tg_take_labels, AT(tg_pol_peer, client_profile)},
 };
 
 static const struct tg_key clients_keys[] = {

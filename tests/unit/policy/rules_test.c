@@ -294,10 +294,22 @@ static void a_route_cannot_ask_for_ciphers(void **state)
 							"[route r]\ntls = new\n"));
 }
 
+static void our_certificate_toward_a_peer_is_one(void **state)
+{
+	(void)state;
+	refuses("[trust t]\nca_file = a\n[peer p]\nrole = server\naddress = any\n"
+			"identity = p.example\ntrust = t\nclient_profile = a, b\n",
+			"8:18", "one certificate of ours");
+	refuses("[peer old]\nrole = gateway\ntransport = tcp\nmedia = none\n"
+			"address = 192.0.2.9\nclient_profile = a\n",
+			"6:18", "is shown no certificate");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(tls_to_a_gateway_needs_trust),
+			cmocka_unit_test(our_certificate_toward_a_peer_is_one),
 			cmocka_unit_test(servers_partners_and_mediation_need_trust),
 			cmocka_unit_test(a_peer_with_trust_needs_an_identity),
 			cmocka_unit_test(
