@@ -376,6 +376,31 @@ unsigned srtpp_calls_count(void)
 	return (unsigned)atomic_get(&table->count);
 }
 
+void srtpp_calls_walk(srtpp_calls_fn fn, void *arg)
+{
+	time_t now = time(NULL);
+	bool more = true;
+
+	for(unsigned i = 0; i < BUCKETS && more; i++) {
+		lock_set_get(locks, (int)(i % LOCKS));
+		for(struct side *s = table->bucket[i]; s && more; s = s->next) {
+			struct tg_span key = tg_span_of(s->key, s->key_octets);
+			struct srtpp_side side = {
+					.lines = s->lines,
+					.routes = tg_span_cstr(s->routes),
+					.waits_for_ack = s->way != NULL,
+					.idle_sec = (unsigned)(now - s->used),
+			};
+
+			side.call_id = tg_span_cut(&key, '\n');
+			side.own_tag = tg_span_cut(&key, '\n');
+			side.other_tag = key;
+			more = fn(&side, arg);
+		}
+		lock_set_release(locks, (int)(i % LOCKS));
+	}
+}
+
 static void sweep(unsigned int ticks, void *param)
 {
 	time_t now = time(NULL);

@@ -290,7 +290,7 @@ void srtpp_note(const char *gate, const struct srtpp_party *who,
 		return;
 	srtpp_stats_add(SRTPP_SUPPORTED, (int)look->clear);
 	LM_WARN("gate=%s party=%.*s media in clear: %u lines under level = "
-			  "supported\n",
+			"supported\n",
 			gate, TG_SPAN_FMT(name), (unsigned)look->clear);
 }
 

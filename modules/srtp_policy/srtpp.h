@@ -160,6 +160,20 @@ struct tg_span srtpp_calls_take_way(
 void srtpp_calls_end(const struct tg_media_message *m);
 unsigned srtpp_calls_count(void);
 
+/* One side of a dialog as it is remembered; spans live during the call of fn */
+struct srtpp_side {
+	struct tg_span call_id;
+	struct tg_span own_tag;
+	struct tg_span other_tag; /* empty: the request that opens dialogs */
+	uint32_t lines;
+	struct tg_span routes; /* a line end behind each */
+	bool waits_for_ack;
+	unsigned idle_sec;
+};
+/* Runs with a lock held: must not come back here. False: enough */
+typedef bool (*srtpp_calls_fn)(const struct srtpp_side *side, void *arg);
+void srtpp_calls_walk(srtpp_calls_fn fn, void *arg);
+
 /* ---- gates ---------------------------------------------------------------------- */
 
 int srtpp_gate_in_init(void);

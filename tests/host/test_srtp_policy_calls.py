@@ -183,6 +183,17 @@ media = strict
             self.assertEqual(call.again(offer()).status, 481)
         self.refused_because("media-clear", 2)
 
+    def test_the_call_is_listed_until_its_bye(self):
+        with self.gateway(answer_with()):
+            call = self.call(secret=True).ack()
+            listed = self.LAB.rpc("srtp_policy.calls")
+            self.assertIn(f"call_id: {call.call_id}", listed)
+            self.assertIn("route: secret", listed)
+            self.assertEqual(call.bye().status, 200)
+            dialogs = [s for s in self.LAB.rpc("srtp_policy.calls").split("call_id: ")
+                       if s.startswith(call.call_id) and "other_tag: far" in s]
+            self.assertEqual(dialogs, [])
+
     def test_another_call_at_the_same_time_is_not_held_to_it(self):
         with self.gateway(answer_with()) as far:
             strict = self.call(secret=True).ack()

@@ -61,6 +61,57 @@ class AScriptThatSecuresByItself(AScriptThatForgetsRtpengine):
         return media_route(text, native, native)
 
 
+class AScriptInPython(Mode):
+    """The KEMI functions beside the native script: check() and flags()"""
+
+    PYTHON = """
+import KSR
+
+def mod_init():
+    return Media()
+
+class Media:
+    def child_init(self, rank):
+        return 0
+
+    def judge(self, msg, unused=None):
+        return KSR.srtp_policy.check()
+
+    def media(self, msg, unused=None):
+        if KSR.srtp_policy.flags("$var(flags)") < 0:
+            return -1
+        if KSR.pv.get("$var(flags)") != KSR.pv.get("$srtpp(flags)"):
+            return -1
+        return KSR.rtpengine.rtpengine_manage(
+            KSR.pv.get("$var(flags)") + " replace-origin replace-session-connection")
+"""
+
+    @classmethod
+    def script_edit(cls, text):
+        path = ROOT + "-media.py"
+        with open(path, "w", encoding="ascii") as f:
+            f.write(cls.PYTHON)
+        text = media_route(text, 'python_exec("media");', 'python_exec("media");')
+        return text.replace("\troute(NEXT_HOP);\n", """\
+	if(is_method("INVITE") && !python_exec("judge")) {
+		exit;
+	}
+	route(NEXT_HOP);
+""").replace('loadmodule "srtp_policy.so"\n', 'loadmodule "srtp_policy.so"\n'
+             'loadmodule "app_python3.so"\n'
+             f'modparam("app_python3", "load", "{path}")\n')
+
+    def test_calls_are_secured(self):
+        with self.gateway(answer_with()) as far:
+            call = Call(self.client, offer())
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(far.wait("INVITE"))
+            self.assert_secured(call.answer)
+            self.assertEqual(len(self.LAB.secured_streams()), 1)
+            self.assertEqual(call.ack().bye().status, 200)
+        self.assert_no_media()
+
+
 class AScriptThatForgetsTheAnswer(Mode):
     """(A5)"""
 
