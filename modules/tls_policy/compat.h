@@ -9,7 +9,9 @@
 #include "core/locking.h"
 #include "core/tcp_conn.h"
 
-#if VERSIONVAL >= 5006000 && VERSIONVAL < 5007000
+#ifdef TLSP_HOST_TRIED
+/* said by whoever builds it */
+#elif VERSIONVAL >= 5006000 && VERSIONVAL < 5007000
 #define TLSP_HOST_TRIED 1
 #elif VERSIONVAL >= 6000000 && VERSIONVAL < 6002000
 #define TLSP_HOST_TRIED 1

@@ -61,6 +61,13 @@ identity = gw1.lab.test
 trust = enterprise
 eku = server
 
+[peer anyeku]
+role = gateway
+address = 127.0.0.60
+identity = gw1.lab.test
+trust = enterprise
+eku = any
+
 [peer wild]
 role = gateway
 address = 127.0.0.46
@@ -155,6 +162,12 @@ class Identities(Case):
     def test_a_serverauth_only_certificate(self):
         self.served_as("serverauth <null>", EKU, "gw1-serverauth")
         self.refused(EKU, "gw1-clientauth")
+
+    def test_any_key_usage_where_it_is_allowed(self):
+        for leaf in ("gw1-serverauth", "gw1-codesigning", "gateway1"):
+            self.served_as("anyeku <null>", "127.0.0.60", leaf)
+        self.assertEqual(tls_edge.knock(KEYS, EKU, "gw1-codesigning")[0], "alert")
+        self.assertEqual(tls_edge.knock(KEYS, "127.0.0.60", "impostor-rogue")[0], "alert")
 
     def test_a_wildcard_where_it_is_allowed(self):
         self.served_as("wild <null>", WILD, "gw1-wildcard")

@@ -4,6 +4,7 @@ what it does to live connections, functions, variables, commands, limits.
 """
 
 import contextlib
+import glob
 import os
 import re
 import ssl
@@ -122,6 +123,30 @@ modparam("tls_policy", "policy", "@DIR@/policy.cfg")
                        input=b"int ksr_tcp_main_threads = 1;", check=True)
         with unittest.mock.patch.dict(os.environ, LD_PRELOAD=library):
             self.refuses("tcp_main_threads")
+
+    def test_on_a_version_that_nobody_tried(self):
+        """The module as it is built for a Kamailio that compat.h does not know."""
+        build, source = os.environ["TG_BUILD"], os.environ["TG_SOURCE"]
+        folder = tls_edge.folder("untried")
+        startup = os.path.join(folder, "startup.o")
+        subprocess.run([
+            "cc", "-std=gnu11", "-fPIC", "-DTLSP_HOST_TRIED=0", "-DMOD_NAME=\"tls_policy\"",
+            f"@{build}/deps/kamailio.flags", f"-I{source}/modules", f"-I{source}/modules/lib",
+            "-isystem", f"{build}/deps/kamailio/src", "-c", "-o", startup,
+            f"{source}/modules/tls_policy/startup.c"], check=True)
+        objects = [o for o in glob.glob(f"{build}/obj/modules/tls_policy/*.o")
+                   if not o.endswith("/startup.o")]
+        subprocess.run([
+            "cc", "-shared", f"-Wl,--version-script={source}/modules/kamailio.map", "-o",
+            f"{folder}/tls_policy.so", startup, *objects, f"{build}/lib/libtrunkguard.a",
+            "-lssl", "-lcrypto"], check=True)
+        load = kamailio.WITH_POLICY.replace("@OURS@", folder)
+        self.refuses("allow_untested_version", load=load)
+        with tls_edge.edge("override", KEYS, load=load + (
+                'modparam("tls_policy", "allow_untested_version", 1)\n')):
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
+                             ("served", 200))
+            self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1)[0], "alert")
 
     def test_with_haproxy(self):
         self.refuses("tcp_accept_haproxy", params="tcp_accept_haproxy=yes")
