@@ -54,6 +54,7 @@ ROUTE = """
 	if(is_present_hf("X-Then")) t_on_failure("THEN");
 	if(is_present_hf("X-In-Branch")) t_on_branch("BRANCH");
 	if(!t_relay()) sl_reply_error();
+	exit; # Kamailio 6 closes the connection of a script that ends with an error
 """
 ROUTES = """
 branch_route[BRANCH] {

@@ -54,6 +54,7 @@ ROUTE = """
 	if(is_method("INVITE")) record_route();
 	t_check_trans();
 	if(!t_relay()) sl_reply_error();
+	exit; # Kamailio 6 closes the connection of a script that ends with an error
 """
 
 EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, listen=(
