@@ -210,6 +210,18 @@ test-host: all tools ## tests against real daemons only
 script = @if [ -x $(1) ]; then exec $(1) $(2); else \
 	echo "$(1) does not exist yet" >&2; exit 1; fi
 
+# What a browser's telephone is made of, from the npm registry
+BROWSER = $B/interop/browser
+$(BROWSER)/bundle.js: $(wildcard tests/interop/browser/*)
+	@mkdir -p $(@D); cp tests/interop/browser/* $(@D)
+	cd $(@D) && npm install --no-audit --no-fund --no-package-lock
+	cd $(@D) && npx esbuild page.mjs --bundle --platform=browser \
+		--log-level=warning --outfile=bundle.js
+test-interop: ## clients that are fetched for it: Chromium (T='words')
+	@tests/support/deps interop
+	@$(MAKE) --no-print-directory all tools $(BROWSER)/bundle.js
+	@$(RUN) --kind interop $(T)
+
 test-teeth: ## the refusals must fail without our modules
 	$(call script,tests/teeth)
 test-matrix: ## the other versions of the hosts
@@ -304,8 +316,8 @@ clean: ## remove what was built; keep what deps fetched
 
 FORCE:
 .PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
-	test-host test-teeth test-matrix lab lab-up lab-down lab-docker bench soak \
-	lint format asan fuzz install uninstall deb clean tools FORCE
+	test-host test-interop test-teeth test-matrix lab lab-up lab-down lab-docker \
+	bench soak lint format asan fuzz install uninstall deb clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
 	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \

@@ -173,8 +173,13 @@ int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 /* ---- destinations ---------------------------------------------------------------- */
 
 /* The connection that tcp_send() would take; 0: it would open a new one */
-static int find_connection(const struct dest_info *dst)
+/*
+ * A URI says transport=ws for WebSocket with and without TLS (RFC 7118 section
+ * 5.2.4): the connection tells. *proto becomes that of the one that is found.
+ */
+static int find_connection(const struct dest_info *dst, int *proto)
 {
+	bool websocket = dst->proto == PROTO_WS || dst->proto == PROTO_WSS;
 	struct tcp_connection *c = NULL;
 	struct ip_addr ip, any;
 	int port = su_getport((union sockaddr_union *)&dst->to);
@@ -192,10 +197,14 @@ static int find_connection(const struct dest_info *dst)
 		c = tlsp_tcpconn_find(dst->id, NULL, 0, NULL, 0, PROTO_NONE);
 	if(!c && port) {
 		ip_addr_mk_any(ip.af, &any);
-		c = tlsp_tcpconn_find(0, &ip, port, &any, 0, dst->proto);
+		c = tlsp_tcpconn_find(
+				0, &ip, port, &any, 0, websocket ? PROTO_NONE : dst->proto);
 	}
-	if(c && !tcpconn_close_after_send(c))
+	if(c && !tcpconn_close_after_send(c)) {
 		id = c->id;
+		if(websocket)
+			*proto = c->type;
+	}
 	lock_release(tcpconn_lock);
 	return id;
 }
@@ -226,7 +235,7 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out)
 {
-	int id = 0;
+	int id = 0, proto = dst->proto;
 
 	memset(out, 0, sizeof(*out));
 	clear(facts);
@@ -243,7 +252,8 @@ int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 			&& !dst->id)
 		return -1;
 	if(out->conn.transport != TG_POL_TR_UDP)
-		id = find_connection(dst);
+		id = find_connection(dst, &proto);
+	out->conn.transport = tlsp_transport(proto);
 	if(id)
 		read_connection(snap, id, facts, out);
 	return 0;

@@ -124,7 +124,7 @@ def _wire_verdict(capture, address):
                 f"{client_matches} in clear")
 
 
-def _clear_sip(capture):
+def clear_sip(capture):
     """Packets with SIP in clear that are not within the house of one peer."""
     return [p for p in capture.packets
             if b"SIP/2.0" in p.payload and (p.src != p.dst or p.src == lab.EDGE)]
@@ -138,7 +138,7 @@ def call_verdict(a_lab, file, inward, gateway="gateway1"):
         return False, f"no call: {why}"
     at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
     wire_ok, wire_text = _wire_verdict(capture, lab.PEERS[gateway][0])
-    clear = len(_clear_sip(capture))
+    clear = len(clear_sip(capture))
     enough = CALL_SEC * 0.6
     ours = _through_plugin(streams, gateway)
     return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0
