@@ -238,7 +238,7 @@ lab-up: all tools ## bring the lab up and leave it running
 lab-down: ## take it down
 	$(call script,tests/lab/lab,down)
 lab-docker: ## the same as containers
-	$(call script,docker/lab)
+	$(call script,docker/lab,run)
 bench: all tools ## measure against the budgets
 	$(call script,tests/bench/run)
 soak: all tools ## MINUTES (10) of handshakes, reloads, traffic; SOAK=options

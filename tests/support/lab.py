@@ -32,26 +32,34 @@ SOURCE = os.environ.get("TG_SOURCE") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.environ.get("TG_BUILD") or os.path.join(SOURCE, "build"))
 
-EDGE = "127.0.0.1"
+
+def _address(name, on_loopback):
+    """docker/lab plays the same rows between containers."""
+    return os.environ.get(f"TG_LAB_{name}", on_loopback)
+
+
+EDGE = _address("EDGE", "127.0.0.1")
 EDGE_TLS = (EDGE, 5061)
 EDGE_NAME = "edge.lab.test"
-MEDIATION1 = "127.0.0.11"
-GATEWAY1 = "127.0.0.21"
-GATEWAY2 = "127.0.0.22"
-GATEWAY3 = "127.0.0.23"
-PARTNER1 = "127.0.0.31"
-CLIENT = "127.0.0.65"
-UNDECLARED = "127.0.0.200"
+MEDIATION1 = _address("MEDIATION1", "127.0.0.11")
+GATEWAY1 = _address("GATEWAY1", "127.0.0.21")
+GATEWAY2 = _address("GATEWAY2", "127.0.0.22")
+GATEWAY3 = _address("GATEWAY3", "127.0.0.23")
+PARTNER1 = _address("PARTNER1", "127.0.0.31")
+CLIENTS = _address("CLIENTS", "127.0.0.64/26")
+CLIENT = _address("CLIENT", "127.0.0.65")
+BOB = _address("BOB", "127.0.0.66")
+UNDECLARED = _address("UNDECLARED", "127.0.0.200")
 NG_PORT, CLI_PORT = 2223, 2224
 MEDIA_PORTS = (30000, 39999)
 CLIENT_HZ, GATEWAY_HZ = 440, 1000
 
 # What the shipped configuration says, and what the lab says instead.
 IN_THE_LAB = (
-    ("192.0.2.1!", "127.0.0.1!"),
+    ("192.0.2.1!", f"{EDGE}!"),
     ("192.0.2.11", MEDIATION1), ("192.0.2.21", GATEWAY1), ("192.0.2.22", GATEWAY2),
     ("192.0.2.23", GATEWAY3), ("198.51.100.31", PARTNER1),
-    ("192.0.2.64/26", "127.0.0.64/26"),
+    ("192.0.2.64/26", CLIENTS),
     ("sip.partner.example.net", "sip.partner.test"),
     ("partner.example.net", "partner.test"), ("example.com", "lab.test"),
 )

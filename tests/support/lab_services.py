@@ -10,7 +10,7 @@ import secrets
 import lab
 import sip
 
-BOB = "127.0.0.66"
+BOB = lab.BOB
 WEB_TLS, WEB_CLEAR = 5443, 5080
 
 PIDF = """<?xml version="1.0"?>

@@ -69,10 +69,11 @@ def require_free(ports):
         raise ProcError("in use by another program: " + ", ".join(taken))
 
 
-def listens(proto, host, port):
-    """Looks the IPv4 socket up where the kernel lists it; sends nothing."""
+def listens(proto, host, port, pid="self"):
+    """Looks the IPv4 socket up where the kernel lists it, for the network
+    namespace of a process; sends nothing."""
     want = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
-    with open(f"/proc/net/{proto}", encoding="ascii") as f:
+    with open(f"/proc/{pid}/net/{proto}", encoding="ascii") as f:
         rows = (line.split() for line in f.readlines()[1:])
         return any(row[1] == want and (proto == "udp" or row[3] == "0A")
                    for row in rows)

@@ -80,7 +80,10 @@ def read_pcap(path):
 
 
 class Capture:
-    """with Capture(path) as c: ...; then c.packets."""
+    """with Capture(path) as c: ...; then c.packets.
+
+    On an interface that is not the loopback, or on "any", only what comes in.
+    """
 
     def __init__(self, path, interface="lo"):
         self.path, self.interface = os.fspath(path), interface
@@ -195,7 +198,8 @@ def record(interface, path):
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 * 1024 * 1024)
     except PermissionError:  # in a user namespace: what anybody may have
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024 * 1024)
-    sock.bind((interface, ETH_P_IP))
+    if interface != "any":
+        sock.bind((interface, ETH_P_IP))
     marker = None
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144,
