@@ -13,7 +13,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIB = {f"modules/lib/{p}" for p in
-       ("base", "policy", "x509", "fips", "sdp", "ng", "media", "judge")}
+       ("base", "policy", "x509", "fips", "sdp", "ng", "media", "judge",
+        "mras")}
 BASE = {"modules/lib/base"}
 API = "modules/tls_policy/api.h"
 
@@ -27,6 +28,7 @@ ALLOWED = {
     "modules/lib/ng": BASE,
     "modules/lib/media": BASE | {"modules/lib/policy", "modules/lib/sdp", "modules/lib/ng"},
     "modules/lib/judge": BASE | {"modules/lib/policy", "modules/lib/x509", "modules/lib/fips"},
+    "modules/lib/mras": BASE,
     "modules/tls_policy": LIB,
     "modules/srtp_policy": LIB | {API},
     "modules/mras": LIB | {API},
@@ -39,8 +41,8 @@ KAMAILIO = ("modules/tls_policy/", "modules/srtp_policy/", "modules/mras/",
             "tests/unit/tls_policy/")
 # who may include a library; anyone may include the C library
 LIBRARIES = {
-    "openssl/": {"modules/lib/x509", "modules/lib/fips", "modules/lib/ng", "modules/tls_policy",
-                 "modules/mras", "rtp_plugin", "tests"},
+    "openssl/": {"modules/lib/x509", "modules/lib/fips", "modules/lib/ng", "modules/lib/mras",
+                 "modules/tls_policy", "modules/mras", "rtp_plugin", "tests"},
     "srtp2/": {"rtp_plugin", "tests"},
     "cmocka.h": {"tests"},
 }
