@@ -213,8 +213,8 @@ static void check_next_hops(struct tg_build *b, const struct tg_made *made,
 	}
 }
 
-static void check_client_profile(struct tg_build *b,
-		const struct tg_made *made, const struct tg_pol_peer *peer)
+static void check_client_profile(struct tg_build *b, const struct tg_made *made,
+		const struct tg_pol_peer *peer)
 {
 	if(peer->client_profile.n > 1)
 		tg_build_error(b, tg_made_value_at(made, "client_profile"),
