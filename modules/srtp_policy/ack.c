@@ -123,6 +123,11 @@ bool srtpp_ack_strip(struct sip_msg *msg, const struct tg_media_message *m)
 	return done;
 }
 
+bool srtpp_ack_is_awaited(void)
+{
+	return now.refused;
+}
+
 static bool is_refused(const struct tg_media_message *m)
 {
 	return now.refused

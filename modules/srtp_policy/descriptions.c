@@ -105,7 +105,8 @@ static bool is_capability(const struct tg_media_message *m)
 }
 
 void srtpp_look_in(const struct tg_media_message *m,
-		const struct srtpp_party *from, struct srtpp_look *out)
+		const struct srtpp_party *from, struct srtpp_parsed *parsed,
+		struct srtpp_look *out)
 {
 	struct tg_media_ask ask = {
 			.media = from->media,
@@ -114,20 +115,18 @@ void srtpp_look_in(const struct tg_media_message *m,
 			.keys_allowed = from->keys_allowed,
 			.capabilities = is_capability(m),
 	};
-	struct tg_arena arena;
-	struct tg_sdp sdp;
 
 	memset(out, 0, sizeof(*out));
 	if(may_fall_back(from))
 		ask.agreed = srtpp_calls_agreed(m, true);
-	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	for(size_t i = 0; i < m->n_sdp && out->reason == TG_REASON_NONE; i++) {
-		if(parse(m->sdp[i], &arena, from, out, &sdp))
-			judge(&sdp, &ask, out);
+		parsed->done[i] =
+				parse(m->sdp[i], &parsed->arena, from, out, &parsed->sdp[i]);
+		if(parsed->done[i])
+			judge(&parsed->sdp[i], &ask, out);
 	}
 	if(out->reason == TG_REASON_NONE && !ask.offer && may_fall_back(from))
 		srtpp_calls_agree(m, true, out->secured_lines);
-	tg_arena_deinit(&arena);
 }
 
 static bool clean(const struct tg_sdp *sdp, const struct srtpp_party *from,
@@ -147,25 +146,24 @@ static bool clean(const struct tg_sdp *sdp, const struct srtpp_party *from,
 }
 
 bool srtpp_clean(const struct tg_media_message *m,
-		const struct srtpp_party *from, struct tg_arena *arena,
+		const struct srtpp_party *from, struct srtpp_parsed *parsed,
 		struct tg_span *rewritten)
 {
 	struct tg_span with[TG_MEDIA_SDP_MAX];
 	bool changed = false;
-	struct tg_sdp sdp;
 
 	*rewritten = tg_span_of(NULL, 0);
 	if(from->keys_allowed && !srtpp_is_offer(m))
 		return true;
 	for(size_t i = 0; i < m->n_sdp; i++) {
 		with[i] = m->sdp[i];
-		if(tg_sdp_parse(m->sdp[i], arena, &sdp) == TG_SDP_OK
-				&& !clean(&sdp, from, arena, &with[i]))
+		if(parsed->done[i]
+				&& !clean(&parsed->sdp[i], from, &parsed->arena, &with[i]))
 			return false;
 		changed |= with[i].ptr != m->sdp[i].ptr;
 	}
 	if(changed)
-		*rewritten = tg_media_message_write(m, with, arena);
+		*rewritten = tg_media_message_write(m, with, &parsed->arena);
 	return !changed || rewritten->ptr;
 }
 

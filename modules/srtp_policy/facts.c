@@ -170,9 +170,11 @@ static bool request_has_sdp(void)
 	struct tg_media_message m;
 
 	/* without a transaction: as the media module, an answer */
-	return !t || !t->uas.request || !t->uas.request->buf
-		   || tg_media_message_read(srtpp_bytes(t->uas.request), &m)
-					  != TG_MEDIA_OK
+	if(!t || !t->uas.request || !t->uas.request->buf)
+		return true;
+	if(!tg_media_message_has_body(srtpp_bytes(t->uas.request)))
+		return false;
+	return tg_media_message_read(srtpp_bytes(t->uas.request), &m) != TG_MEDIA_OK
 		   || m.n_sdp > 0;
 }
 

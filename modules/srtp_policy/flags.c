@@ -31,12 +31,25 @@ static struct tg_media_party side_of(const struct srtpp_party *who)
 	return side;
 }
 
+/* "AVPF" in some spelling: a quick look that most descriptions end at */
+static bool mentions_feedback(struct tg_span s)
+{
+	for(size_t i = 3; i < s.len; i++) {
+		if((s.ptr[i] == 'F' || s.ptr[i] == 'f')
+				&& tg_span_ieq(tg_span_of(s.ptr + i - 3, 3), TG_SPAN("AVP")))
+			return true;
+	}
+	return false;
+}
+
 static bool wants_feedback(
 		const struct tg_media_message *m, struct tg_arena *arena)
 {
 	struct tg_sdp sdp;
 
 	for(size_t i = 0; i < m->n_sdp; i++) {
+		if(!mentions_feedback(m->sdp[i]))
+			continue;
 		if(tg_sdp_parse(m->sdp[i], arena, &sdp) != TG_SDP_OK)
 			continue;
 		for(size_t k = 0; k < sdp.n_media; k++) {

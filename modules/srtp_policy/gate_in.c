@@ -43,103 +43,129 @@ static int answer(
 	return slb.sreply ? slb.sreply(msg, (int)info->sip_code, &phrase) : -1;
 }
 
-/* Nobody we know: gate 2 of tls_policy has its own word on that */
-static bool look_at(const struct tg_pol *p, struct sip_msg *msg,
-		struct tg_media_message *m, struct srtpp_party *from,
-		struct srtpp_look *look)
-{
-	enum tg_media_rc rc = tg_media_message_read(srtpp_bytes(msg), m);
+/* What one message holds, and what is thought of it */
+struct seen {
+	struct tg_media_message m;
+	struct srtpp_party from;
+	struct srtpp_look look;
+	struct srtpp_parsed parsed;
+};
 
-	memset(look, 0, sizeof(*look));
-	if(rc == TG_MEDIA_OK && m->request && tg_span_eq(m->method, TG_SPAN("BYE")))
-		srtpp_calls_end(m);
-	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && m->n_sdp == 0)
-			|| !srtpp_party_of_source(p, msg, m, from))
+/* Most messages have no body, and only a BYE among them tells us something */
+static bool is_of_no_interest(const struct sip_msg *msg)
+{
+	return !tg_media_message_has_body(srtpp_bytes(msg))
+		   && (msg->first_line.type != SIP_REQUEST
+				   || msg->REQ_METHOD != METHOD_BYE
+				   || srtpp_calls_count() == 0);
+}
+
+/* Nobody we know: gate 2 of tls_policy has its own word on that */
+static bool look_at(const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
+{
+	enum tg_media_rc rc = tg_media_message_read(srtpp_bytes(msg), &s->m);
+
+	memset(&s->look, 0, sizeof(s->look));
+	memset(s->parsed.done, 0, sizeof(s->parsed.done));
+	if(rc == TG_MEDIA_OK && s->m.request
+			&& tg_span_eq(s->m.method, TG_SPAN("BYE")))
+		srtpp_calls_end(&s->m);
+	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && s->m.n_sdp == 0)
+			|| !srtpp_party_of_source(p, msg, &s->m, &s->from))
 		return false;
-	if(!m->request) /* offer or answer? The request knows */
+	if(!s->m.request) /* offer or answer? The request knows */
 		srtpp_transaction_find(msg);
 	if(rc == TG_MEDIA_OK) {
-		srtpp_look_in(m, from, look);
-	} else if(from->media->level != TG_LEVEL_NONE) {
-		look->reason = TG_REASON_SDP_MALFORMED;
-		snprintf(look->detail, sizeof(look->detail),
+		srtpp_look_in(&s->m, &s->from, &s->parsed, &s->look);
+	} else if(s->from.media->level != TG_LEVEL_NONE) {
+		s->look.reason = TG_REASON_SDP_MALFORMED;
+		snprintf(s->look.detail, sizeof(s->look.detail),
 				"the body cannot be taken apart");
 	}
 	return true;
 }
 
 /* False: it cannot be rewritten, and must not be used as it is */
-static bool clean_descriptions(struct sip_msg *msg,
-		const struct tg_media_message *m, const struct srtpp_party *from,
-		const struct srtpp_look *look)
+static bool clean_descriptions(struct sip_msg *msg, struct seen *s)
 {
-	struct tg_arena arena;
 	struct tg_span with;
 	bool done;
 
 	/* what only audit mode lets pass stays as it is */
-	if(look->reason != TG_REASON_NONE || m->n_sdp == 0)
+	if(s->look.reason != TG_REASON_NONE || s->m.n_sdp == 0)
 		return true;
-	tg_arena_init(&arena, &tg_alloc_libc, 0);
-	done = srtpp_clean(m, from, &arena, &with);
+	done = srtpp_clean(&s->m, &s->from, &s->parsed, &with);
 	if(done && with.ptr) {
 		str buffer = {(char *)with.ptr, (int)with.len};
 
 		done = sip_msg_update_buffer(msg, &buffer) == 1;
 	}
-	tg_arena_deinit(&arena);
 	if(!done)
 		LM_ERR("a description cannot be cleaned and is dropped\n");
 	return done;
 }
 
+static int judge_request(
+		const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
+{
+	if(!look_at(p, msg, s))
+		return 1;
+	if(srtpp_decide(p, "media-in", &s->from, &s->look))
+		return clean_descriptions(msg, s);
+	answer(msg, &s->look, false);
+	return msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &s->m);
+}
+
+static int judge_reply(
+		const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
+{
+	bool pass;
+
+	if(!look_at(p, msg, s))
+		return 1;
+	if(srtpp_decide(p, "media-in", &s->from, &s->look)) {
+		srtpp_ack_expect(&s->m);
+		pass = clean_descriptions(msg, s);
+	} else {
+		pass = msg->REPLY_STATUS >= 200
+			   && srtpp_refuse_reply(msg, &s->m, &s->look);
+	}
+	if(!pass)
+		srtpp_transaction_forget(msg);
+	return pass;
+}
+
+typedef int (*judge_fn)(
+		const struct tg_pol *p, struct sip_msg *msg, struct seen *s);
+
+static int with_policy(struct sip_msg *msg, judge_fn judge)
+{
+	const struct tg_pol *p;
+	struct seen s;
+	int result;
+
+	if(is_of_no_interest(msg))
+		return 1;
+	p = srtpp_tlsp.ref();
+	tg_arena_init(&s.parsed.arena, &tg_alloc_libc, 0);
+	result = judge(p, msg, &s);
+	tg_arena_deinit(&s.parsed.arena);
+	srtpp_tlsp.unref(p);
+	return result;
+}
+
 static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 {
-	const struct tg_pol *p = srtpp_tlsp.ref();
-	struct tg_media_message m;
-	struct srtpp_party from;
-	struct srtpp_look look;
-	int pass = 1;
-
 	(void)flags;
 	(void)param;
-	if(look_at(p, msg, &m, &from, &look)) {
-		if(!srtpp_decide(p, "media-in", &from, &look)) {
-			answer(msg, &look, false);
-			pass = msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &m);
-		} else {
-			pass = clean_descriptions(msg, &m, &from, &look);
-		}
-	}
-	srtpp_tlsp.unref(p);
-	return pass;
+	return with_policy(msg, judge_request);
 }
 
 static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 {
-	const struct tg_pol *p;
-	struct tg_media_message m;
-	struct srtpp_party from;
-	struct srtpp_look look;
-	int pass = 1;
-
 	(void)flags;
 	(void)param;
-	if(msg->REPLY_STATUS >= 300)
-		return 1;
-	p = srtpp_tlsp.ref();
-	if(look_at(p, msg, &m, &from, &look)) {
-		if(srtpp_decide(p, "media-in", &from, &look)) {
-			srtpp_ack_expect(&m);
-			pass = clean_descriptions(msg, &m, &from, &look);
-		} else
-			pass = msg->REPLY_STATUS >= 200
-				   && srtpp_refuse_reply(msg, &m, &look);
-		if(!pass)
-			srtpp_transaction_forget(msg);
-	}
-	srtpp_tlsp.unref(p);
-	return pass;
+	return msg->REPLY_STATUS >= 300 ? 1 : with_policy(msg, judge_reply);
 }
 
 /* The script put a request on a route: its stricter media holds for the call */
@@ -157,22 +183,20 @@ static bool on_route(struct sip_msg *msg, const struct tg_pol_route *route)
 		   && srtpp_calls_put_on(&m, route);
 }
 
+static int judge_again(
+		const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
+{
+	if(!look_at(p, msg, s)
+			|| srtpp_decide(p, "media-route", &s->from, &s->look))
+		return 1;
+	if(msg->first_line.type == SIP_REQUEST)
+		answer(msg, &s->look, true);
+	return -1;
+}
+
 int srtpp_check(struct sip_msg *msg)
 {
-	const struct tg_pol *p = srtpp_tlsp.ref();
-	struct tg_media_message m;
-	struct srtpp_party from;
-	struct srtpp_look look;
-	int result = 1;
-
-	if(look_at(p, msg, &m, &from, &look)
-			&& !srtpp_decide(p, "media-route", &from, &look)) {
-		if(msg->first_line.type == SIP_REQUEST)
-			answer(msg, &look, true);
-		result = -1;
-	}
-	srtpp_tlsp.unref(p);
-	return result;
+	return with_policy(msg, judge_again);
 }
 
 int srtpp_gate_in_init(void)

@@ -14,6 +14,7 @@
 #include "core/fix_lumps.h"
 #include "core/mem/mem.h"
 #include "core/msg_translator.h"
+#include "core/parser/parse_cseq.h"
 
 #include "srtp_policy/srtpp.h"
 
@@ -150,6 +151,8 @@ static void on_leaving(const struct tlsp_leaving *what,
 	struct tg_media_message m;
 	struct srtpp_party to;
 
+	if(!srtpp_ack_is_awaited() && !tg_media_message_has_body(what->bytes))
+		return;
 	switch(tg_media_message_read(what->bytes, &m)) {
 		case TG_MEDIA_NOT_SIP:
 			return;
@@ -203,6 +206,14 @@ static void judge_reply(const struct tg_pol *p, struct sip_msg *msg,
 	tg_arena_deinit(&arena);
 }
 
+/* Others are judged as they leave */
+static bool is_answer(struct sip_msg *reply)
+{
+	return parse_headers(reply, HDR_CSEQ_F, 0) == 0 && reply->cseq
+		   && get_cseq(reply)->method_id
+					  & (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK);
+}
+
 /* As it would leave, but for the Via that is ours */
 static int on_reply_out(sr_event_param_t *evp)
 {
@@ -212,7 +223,8 @@ static int on_reply_out(sr_event_param_t *evp)
 	char *octets;
 
 	if(!msg || msg == FAKED_REPLY || msg->first_line.type != SIP_REPLY
-			|| msg->REPLY_STATUS < 200 || msg->REPLY_STATUS >= 300)
+			|| msg->REPLY_STATUS < 200 || msg->REPLY_STATUS >= 300
+			|| !is_answer(msg))
 		return 0;
 	octets = generate_res_buf_from_sip_res(msg, &n, BUILD_NO_VIA1_UPDATE);
 	free_via_clen_lump(&msg->add_rm);

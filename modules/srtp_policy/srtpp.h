@@ -102,9 +102,17 @@ struct srtpp_look {
 struct tg_span srtpp_warning(
 		const struct srtpp_look *look, char out[SRTPP_WARNING_OCTETS]);
 
+/* The descriptions of one message, parsed once */
+struct srtpp_parsed {
+	struct tg_arena arena; /* the caller's to init and deinit */
+	bool done[TG_MEDIA_SDP_MAX];
+	struct tg_sdp sdp[TG_MEDIA_SDP_MAX];
+};
+
 /* What came from them. TG_REASON_NONE also when there is no description */
 void srtpp_look_in(const struct tg_media_message *m,
-		const struct srtpp_party *from, struct srtpp_look *out);
+		const struct srtpp_party *from, struct srtpp_parsed *parsed,
+		struct srtpp_look *out);
 /*
  * What is to leave to them; other: the far side of the call, NULL unknown.
  * *rewritten: the message without the proof, in arena; ptr NULL: as it is.
@@ -115,12 +123,12 @@ void srtpp_look_out(const struct tg_media_message *m,
 		struct tg_span *rewritten);
 
 /*
- * The message without what must not be used of it, in arena: in offers what
+ * The message without what must not be used of it, in parsed's arena: in offers what
  * must not be chosen, keys wherever they came over signalling that may not
  * carry them. ptr NULL: it is fine as it is. False: out of memory
  */
 bool srtpp_clean(const struct tg_media_message *m,
-		const struct srtpp_party *from, struct tg_arena *arena,
+		const struct srtpp_party *from, struct srtpp_parsed *parsed,
 		struct tg_span *rewritten);
 
 /* Counts what may pass, and says what runs in clear under "supported" */
@@ -210,6 +218,8 @@ void srtpp_ack_expect(const struct tg_media_message *m);
 bool srtpp_ack_strip(struct sip_msg *msg, const struct tg_media_message *m);
 /* Both sides get BYE when the script is through with this ACK */
 void srtpp_ack_refused(const struct tg_media_message *m);
+/* Was the ACK at hand refused? Then the one that leaves is of interest */
+bool srtpp_ack_is_awaited(void);
 /* An ACK that leaves: if it was refused, this is where its BYE goes */
 void srtpp_ack_leaves(
 		const struct tlsp_leaving *what, const struct tg_media_message *m);

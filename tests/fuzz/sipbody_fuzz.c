@@ -81,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if(tg_media_message_read(tg_span_of((const char *)data, len), &m)
 			!= TG_MEDIA_OK)
 		return 0;
+	expect(m.n_sdp == 0 || tg_media_message_has_body(m.bytes));
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	check_places(&m);
 	check_writing(&m, &arena);

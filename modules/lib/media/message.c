@@ -64,6 +64,17 @@ static void take(struct tg_span value, struct tg_span *slot, bool *twice)
 		slot->ptr = "";
 }
 
+/* The lengths and first letters of the names below; most headers have others */
+static bool may_matter(struct tg_span name)
+{
+	if(name.len == 1)
+		return true;
+	if(name.len != 2 && name.len != 4 && name.len != 7 && name.len != 12
+			&& name.len != 14 && name.len != 16)
+		return false;
+	return memchr("cCfFtT", name.ptr[0], 6) != NULL;
+}
+
 /* Up to the blank line; *at then stands behind it. False: there is none */
 static bool read_headers(struct tg_span s, size_t *at, struct headers *h)
 {
@@ -75,6 +86,8 @@ static bool read_headers(struct tg_span s, size_t *at, struct headers *h)
 		if(value.len == 0)
 			return true;
 		name = tg_span_trim(tg_span_cut(&value, ':'));
+		if(!may_matter(name))
+			continue;
 		if(named(name, "Content-Type", "c"))
 			take(value, &h->content_type, &h->twice);
 		else if(named(name, "Content-Encoding", "e"))
@@ -251,6 +264,27 @@ static bool read_body(struct tg_media_message *m, const struct headers *h,
 	if(!sdp)
 		return true;
 	return !h->encoding.len && add_sdp(m, body);
+}
+
+bool tg_media_message_has_body(struct tg_span bytes)
+{
+	size_t at = 0;
+
+	while(at < bytes.len) {
+		size_t n =
+				tg_span_find(tg_span_of(bytes.ptr + at, bytes.len - at), '\n');
+
+		at += n;
+		if(at >= bytes.len)
+			return true; /* no end of the headers: for the reader to refuse */
+		at++;
+		if(at < bytes.len && bytes.ptr[at] == '\n')
+			return at + 1 < bytes.len;
+		if(at + 1 < bytes.len && bytes.ptr[at] == '\r'
+				&& bytes.ptr[at + 1] == '\n')
+			return at + 2 < bytes.len;
+	}
+	return true;
 }
 
 /* ---- the message --------------------------------------------------------- */

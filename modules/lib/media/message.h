@@ -39,6 +39,12 @@ struct tg_media_message {
 	size_t n_sdp;
 };
 
+/*
+ * A quick look: false when nothing stands behind the blank line, so that the
+ * message has no description. True promises nothing.
+ */
+bool tg_media_message_has_body(struct tg_span bytes);
+
 enum tg_media_rc tg_media_message_read(struct tg_span bytes,
 		struct tg_media_message *out) __attribute__((warn_unused_result));
 

@@ -441,6 +441,11 @@ bool tg_sdp_carries_key(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("key-mgmt"),
 	};
 
-	return line->type == 'k'
-		   || is_named(line, names, sizeof(names) / sizeof(names[0]));
+	if(line->type == 'k')
+		return true;
+	/* most attributes have other first letters */
+	if(line->type != 'a' || line->text.len < 3
+			|| !memchr("cCkK \t", line->text.ptr[2], 6))
+		return false;
+	return is_named(line, names, sizeof(names) / sizeof(names[0]));
 }

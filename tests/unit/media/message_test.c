@@ -267,6 +267,20 @@ static void makes_no_next_request_without_a_number(void **state)
 	}
 }
 
+static void sees_at_a_glance_that_there_is_no_body(void **state)
+{
+	static const char *const bare[] = {"A sip:a SIP/2.0\r\nX: 1\r\n\r\n",
+			"A sip:a SIP/2.0\nX: 1\n\n", "A sip:a SIP/2.0\r\nX: 1\n\r\n"};
+	static const char *const maybe[] = {"", "A", "A sip:a SIP/2.0\r\n",
+			"A\r\n\r\nv", "A\n\nv=0", "A\r\nX: 1\n\r\n\r\n"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(bare) / sizeof(*bare); i++)
+		assert_false(tg_media_message_has_body(tg_span_cstr(bare[i])));
+	for(size_t i = 0; i < sizeof(maybe) / sizeof(*maybe); i++)
+		assert_true(tg_media_message_has_body(tg_span_cstr(maybe[i])));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -279,7 +293,8 @@ int main(void)
 			T(keeps_its_limits), T(writes_other_descriptions_and_their_length),
 			T(makes_a_refusal_of_an_answer), T(takes_the_body_out_of_a_request),
 			T(makes_the_next_request_of_a_dialog),
-			T(makes_no_next_request_without_a_number)};
+			T(makes_no_next_request_without_a_number),
+			T(sees_at_a_glance_that_there_is_no_body)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
