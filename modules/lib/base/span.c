@@ -17,12 +17,6 @@ bool tg_span_ieq(struct tg_span a, struct tg_span b)
 	return true;
 }
 
-bool tg_span_starts(struct tg_span s, struct tg_span prefix)
-{
-	return s.len >= prefix.len
-		   && tg_span_eq(tg_span_of(s.ptr, prefix.len), prefix);
-}
-
 bool tg_span_istarts(struct tg_span s, struct tg_span prefix)
 {
 	return s.len >= prefix.len

@@ -43,7 +43,11 @@ static inline bool tg_span_eq(struct tg_span a, struct tg_span b)
 /* ASCII only, as SIP and DNS names need; octets >= 0x80 compare exactly */
 bool tg_span_ieq(struct tg_span a, struct tg_span b);
 
-bool tg_span_starts(struct tg_span s, struct tg_span prefix);
+static inline bool tg_span_starts(struct tg_span s, struct tg_span prefix)
+{
+	return s.len >= prefix.len
+		   && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
 bool tg_span_istarts(struct tg_span s, struct tg_span prefix);
 
 /* Without leading and trailing spaces, tabs, CR, LF */
