@@ -110,13 +110,15 @@ class Reloads(unittest.TestCase):
     meanwhile reads it whole (B3, B5)."""
 
     def used(self, running):
-        """Octets of shared memory once nothing changes any more."""
+        """Octets of shared memory once nothing changes any more: longer than
+        tm keeps a transaction that is over."""
         seen = []
 
         def at_rest():
             seen.append(running.statistics("shmem")["used_size"])
-            return len(seen) > 3 and max(seen[-3:]) - min(seen[-3:]) < 4096
-        proc.wait_until(at_rest, "shared memory is at rest", 40, 0.5)
+            last = seen[-14:]
+            return len(last) == 14 and max(last) - min(last) < 4096
+        proc.wait_until(at_rest, "shared memory is at rest", 60, 0.5)
         return seen[-1]
 
     def load(self, running, policies, reloads):
