@@ -4,6 +4,9 @@
  * Commands for the operator:
  *
  *   tls_policy.reload                    read the policy file again
+ *   tls_policy.sweep                     look at the CRLs and judge all
+ *                                        connections now
+ *   tls_policy.crls                      the CRLs that are watched
  *   tls_policy.peers                     the peers and what holds for each
  *   tls_policy.connections               TLS connections and their verdicts
  *   tls_policy.explain ADDR TRANSPORT [METHOD]
@@ -69,6 +72,64 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 				OpenSSL_version(OPENSSL_VERSION), "fips",
 				tg_fips_active() ? "active" : "inactive", "provider", provider);
 	tlsp_snap_unref(snap);
+}
+
+/* ---- revocation ------------------------------------------------------------------ */
+
+#define SWEEP_WAIT_MS 10000
+
+static void rpc_sweep(rpc_t *rpc, void *ctx)
+{
+	struct tlsp_swept swept;
+	bool taken;
+	void *at;
+
+	if(!tlsp_crls_look_now(SWEEP_WAIT_MS, &swept, &taken)) {
+		rpc->fault(ctx, 500, "it takes longer than %d s, and goes on",
+				SWEEP_WAIT_MS / 1000);
+		return;
+	}
+	if(rpc->add(ctx, "{", &at) >= 0)
+		rpc->struct_add(at, "sdddd", "crls", taken ? "changed" : "unchanged",
+				"established", (int)swept.seen, "judged", (int)swept.judged,
+				"closed", (int)swept.closed, "pending", (int)swept.pending);
+}
+
+struct crl_listing {
+	rpc_t *rpc;
+	void *ctx;
+};
+
+static void put_utc(char out[32], time_t when)
+{
+	struct tm utc;
+
+	gmtime_r(&when, &utc);
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static bool add_crl(void *ctx, const struct tlsp_crl *crl)
+{
+	struct crl_listing *l = ctx;
+	char until[32], taken[32];
+	void *at;
+
+	if(l->rpc->add(l->ctx, "{", &at) < 0)
+		return false;
+	put_utc(until, crl->next_update);
+	put_utc(taken, crl->taken);
+	l->rpc->struct_add(at, "sssdss", "file", crl->path, "state",
+			time(NULL) > crl->next_update ? "stale" : "fresh", "next_update",
+			until, "revoked", (int)crl->n_revoked, "in_force_since", taken,
+			"not_taken", crl->error);
+	return true;
+}
+
+static void rpc_crls(rpc_t *rpc, void *ctx)
+{
+	struct crl_listing l = {rpc, ctx};
+
+	tlsp_crls_each(add_crl, &l);
 }
 
 /* ---- peers --------------------------------------------------------------------- */
@@ -241,6 +302,9 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 static const char *doc_reload[] = {"Reads the policy file again", 0};
 static const char *doc_status[] = {
 		"The policy in force, and what OpenSSL it works with", 0};
+static const char *doc_sweep[] = {
+		"Looks at the CRLs and judges all connections now", 0};
+static const char *doc_crls[] = {"Lists the CRLs that are watched", 0};
 static const char *doc_peers[] = {"Lists the peers of the policy", 0};
 static const char *doc_connections[] = {
 		"Lists TLS connections and their verdicts", 0};
@@ -249,6 +313,8 @@ static const char *doc_explain[] = {
 
 rpc_export_t tlsp_rpcs[] = {{"tls_policy.reload", rpc_reload, doc_reload, 0},
 		{"tls_policy.status", rpc_status, doc_status, 0},
+		{"tls_policy.sweep", rpc_sweep, doc_sweep, 0},
+		{"tls_policy.crls", rpc_crls, doc_crls, RET_ARRAY},
 		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},
 		{"tls_policy.connections", rpc_connections, doc_connections, RET_ARRAY},
 		{"tls_policy.explain", rpc_explain, doc_explain, RET_ARRAY},

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The policy in force, in shared memory. A reload reads a new one beside it and
- * swaps; the old one goes when no process uses it any more. What OpenSSL makes
+ * swaps; the old one goes when no process uses it any more. New CRLs make a new
+ * one, too, of the same text and CAs: what no reload asked for stays as it was. What OpenSSL makes
  * of it (stores of trust) is private to a process.
  *
  * Every message asks for the policy, so nothing is counted and no lock taken:
@@ -56,34 +57,68 @@ static void shm_put(void *ctx, void *block)
 	shm_free(block);
 }
 
-static const struct tg_pol_host host = {
-		.alloc = {shm_get, shm_put, NULL},
-		.read_file = tg_pol_read_file,
-};
+static const struct tg_alloc shared = {shm_get, shm_put, NULL};
 
-/* A snapshot that nobody uses yet; NULL with the reason in diags */
-static struct tlsp_snap *snap_new(struct tg_diags *diags)
+/* The policy that text makes, with what must hold beside it, or NULL */
+static struct tg_pol *policy_of(const struct tg_pol_host *host,
+		struct tg_span text, struct tg_diags *diags)
 {
-	struct tg_pol *policy = tg_pol_load(&host, tlsp_params.policy, diags);
-	struct tlsp_snap *snap = NULL;
+	struct tg_pol *policy =
+			tg_pol_load_text(host, text, tlsp_params.policy, diags);
 	bool fits;
 
 	if(!policy)
 		return NULL;
 	fits = tg_judge_check_trust(policy, diags);
 	fits = tg_judge_check_fips(policy, diags) && fits;
-	if(!fits)
-		goto fail;
-	snap = shm_malloc(sizeof(*snap));
-	if(!snap) {
-		tg_diags_add(diags, TG_SEV_ERROR, NULL, "out of shared memory");
-		goto fail;
-	}
-	*snap = (struct tlsp_snap){.policy = policy};
-	return snap;
-fail:
+	if(fits)
+		return policy;
 	tg_pol_free(policy);
 	return NULL;
+}
+
+/* A snapshot that nobody uses yet; NULL with the reason in diags */
+static struct tlsp_snap *snap_of(const struct tg_pol_host *host,
+		struct tg_span text, struct tg_diags *diags)
+{
+	struct tg_pol *policy = policy_of(host, text, diags);
+	struct tlsp_snap *snap;
+
+	if(!policy)
+		return NULL;
+	snap = shm_malloc(sizeof(*snap) + text.len + 1);
+	if(!snap) {
+		tg_diags_add(diags, TG_SEV_ERROR, NULL, "out of shared memory");
+		tg_pol_free(policy);
+		return NULL;
+	}
+	*snap = (struct tlsp_snap){.policy = policy};
+	memcpy(snap + 1, text.ptr, text.len);
+	snap->text = tg_span_of((const char *)(snap + 1), text.len);
+	return snap;
+}
+
+static struct tlsp_snap *snap_new(struct tg_diags *diags)
+{
+	static const struct tg_pol_host host = {
+			.alloc = {shm_get, shm_put, NULL},
+			.read_file = tg_pol_read_file,
+	};
+	struct tg_where where = {.file = tg_span_cstr(tlsp_params.policy)};
+	struct tlsp_snap *snap = NULL;
+	const char *error = NULL;
+	struct tg_arena file;
+	struct tg_span text;
+
+	tg_arena_init(&file, &tg_alloc_libc, 0);
+	if(tg_pol_read_file(NULL, tlsp_params.policy, TG_POL_FILE_OCTETS_MAX, &file,
+			   &text, &error))
+		snap = snap_of(&host, text, diags);
+	else
+		tg_diags_add(diags, TG_SEV_ERROR, &where, "cannot read it: %s",
+				error ? error : "unknown error");
+	tg_arena_deinit(&file);
+	return snap;
 }
 
 static void snap_free(struct tlsp_snap *snap)
@@ -274,6 +309,66 @@ bool tlsp_snap_reload(struct tg_diags *diags)
 		return false;
 	}
 	snap = snap_new(diags);
+	if(snap)
+		put_in_force(snap);
+	lock_release(&snaps->reload);
+	return snap != NULL;
+}
+
+/* ---- the same policy with other CRLs ------------------------------------- */
+
+struct fresh {
+	const struct tg_pol *policy;
+	tlsp_crl_fn crl;
+	void *ctx;
+};
+
+static struct tg_span data_of(
+		const struct tg_pol_blob *blob, size_t n, struct tg_span path)
+{
+	for(size_t i = 0; i < n; i++) {
+		if(tg_span_eq(blob[i].path, path))
+			return blob[i].data;
+	}
+	return tg_span_of(NULL, 0);
+}
+
+/* Octets that are there already, so nothing of them needs memory of scratch */
+static bool read_again(void *ctx, const char *path, size_t max,
+		struct tg_arena *scratch, struct tg_span *out, const char **error)
+{
+	const struct fresh *f = ctx;
+	struct tg_span name = tg_span_cstr(path);
+
+	(void)max;
+	(void)scratch;
+	*out = f->crl(f->ctx, name);
+	for(size_t i = 0; !out->len && i < tg_pol_trust_count(f->policy); i++) {
+		const struct tg_pol_trust *t = tg_pol_trust_at(f->policy, i);
+
+		*out = data_of(t->ca, t->n_ca, name);
+		if(!out->len)
+			*out = data_of(t->crl, t->n_crl, name);
+	}
+	*error = out->len ? NULL : "it is not part of the policy in force";
+	return out->len;
+}
+
+bool tlsp_snap_refresh(const struct tlsp_snap *base, tlsp_crl_fn crl, void *ctx,
+		struct tg_diags *diags)
+{
+	struct fresh fresh = {base->policy, crl, ctx};
+	const struct tg_pol_host host = {shared, read_again, &fresh};
+	struct tlsp_snap *snap = NULL;
+
+	if(lock_try(&snaps->reload) != 0) {
+		tg_diags_add(diags, TG_SEV_ERROR, NULL, "a reload is running");
+		return false;
+	}
+	if(base == __atomic_load_n(&snaps->current, __ATOMIC_ACQUIRE))
+		snap = snap_of(&host, base->text, diags);
+	else
+		tg_diags_add(diags, TG_SEV_ERROR, NULL, "the policy was replaced");
 	if(snap)
 		put_in_force(snap);
 	lock_release(&snaps->reload);

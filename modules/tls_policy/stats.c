@@ -14,6 +14,8 @@
 
 static stat_var *allowed;
 static stat_var *audited;
+static stat_var *closed;
+static stat_var *crl[3]; /* by event */
 static stat_var *refused[TG_REASON_COUNT];
 static char names[TG_REASON_COUNT][NAME_OCTETS];
 
@@ -39,7 +41,11 @@ static void make_name(enum tg_reason reason)
 
 int tlsp_stats_init(void)
 {
-	if(add("allowed_handshakes", &allowed) < 0 || add("audited", &audited) < 0)
+	if(add("allowed_handshakes", &allowed) < 0 || add("audited", &audited) < 0
+			|| add("closed", &closed) < 0
+			|| add("crl_taken", &crl[TLSP_CRL_TAKEN]) < 0
+			|| add("crl_refused", &crl[TLSP_CRL_REFUSED]) < 0
+			|| add("crl_stale", &crl[TLSP_CRL_STALE]) < 0)
 		return -1;
 	for(int i = TG_REASON_NONE + 1; i < TG_REASON_COUNT; i++) {
 		make_name((enum tg_reason)i);
@@ -59,4 +65,14 @@ void tlsp_stats_count(const struct tg_pol_verdict *v)
 	} else {
 		update_stat(allowed, 1);
 	}
+}
+
+void tlsp_stats_count_closed(void)
+{
+	update_stat(closed, 1);
+}
+
+void tlsp_stats_count_crl(enum tlsp_crl_event event)
+{
+	update_stat(crl[event], 1);
 }

@@ -23,6 +23,7 @@ struct sweep {
 	const struct tlsp_snap *snap;
 	time_t now;
 	unsigned again;
+	struct tlsp_swept *swept; /* NULL: nobody asks */
 };
 
 /* As a sender does that wants a connection closed: tcp_main takes our count */
@@ -33,6 +34,8 @@ static void close_connection(int id)
 
 	if(!c)
 		return;
+	if(c->state != S_CONN_BAD)
+		tlsp_stats_count_closed();
 	c->state = S_CONN_BAD;
 	c->timeout = get_ticks_raw();
 	command[0] = (long)c;
@@ -56,6 +59,8 @@ static bool is_over(struct sweep *s, const struct tlsp_facts *f)
 			&& (!f->not_after || s->now <= f->not_after))
 		return false;
 	s->again++;
+	if(s->swept)
+		s->swept->judged++;
 	return tlsp_conn_current(s->snap, f->id, &now) && !now.allowed;
 }
 
@@ -74,6 +79,33 @@ void tlsp_sweep_tick(void)
 	struct sweep s = {.now = time(NULL), .snap = tlsp_snap_ref()};
 
 	tlsp_conn_some(&cursor, PARTS, look_at, &s);
+	tlsp_snap_unref(s.snap);
+	tlsp_snap_reclaim();
+}
+
+/* ---- all of them, for who asks -------------------------------------------- */
+
+static bool look_at_each(void *ctx, const struct tlsp_facts *f)
+{
+	struct sweep *s = ctx;
+
+	if(f->established)
+		s->swept->seen++;
+	else if(!f->judged)
+		s->swept->pending++;
+	if(is_over(s, f)) {
+		s->swept->closed++;
+		close_connection(f->id);
+	}
+	return true;
+}
+
+void tlsp_sweep_all(struct tlsp_swept *out)
+{
+	struct sweep s = {.now = time(NULL), .snap = tlsp_snap_ref(), .swept = out};
+
+	memset(out, 0, sizeof(*out));
+	tlsp_conn_each(look_at_each, &s);
 	tlsp_snap_unref(s.snap);
 	tlsp_snap_reclaim();
 }

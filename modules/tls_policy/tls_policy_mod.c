@@ -15,6 +15,7 @@ MODULE_VERSION
 struct tlsp_params tlsp_params = {
 		.retry_ms = 1000,
 		.log_repeat_sec = 10,
+		.crl_check_ms = 2000,
 		.dialogs = 32768,
 };
 
@@ -108,6 +109,7 @@ static cmd_export_t cmds[] = {
 static param_export_t params[] = {
 	{"policy", PARAM_STRING, &tlsp_params.policy},
 	{"retry_ms", PARAM_INT, &tlsp_params.retry_ms},
+	{"crl_check_ms", PARAM_INT, &tlsp_params.crl_check_ms},
 	{"dialogs", PARAM_INT, &tlsp_params.dialogs},
 	{"log_repeat_sec", PARAM_INT, &tlsp_params.log_repeat_sec},
 	{"allow_untested_version", PARAM_INT, &tlsp_params.any_host},
@@ -124,7 +126,7 @@ static int mod_init(void)
 			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
 			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
 			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0
-			|| tlsp_hook_init() < 0)
+			|| tlsp_crls_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	return tlsp_tls_cfg_check();
 }
@@ -133,7 +135,9 @@ static int child_init(int rank)
 {
 	if(rank == PROC_INIT)
 		return tlsp_next_hop_start();
-	return rank == PROC_MAIN ? tlsp_waiting_fork() : 0;
+	if(rank != PROC_MAIN)
+		return 0;
+	return tlsp_waiting_fork() < 0 ? -1 : tlsp_crls_fork();
 }
 
 static void destroy(void)

@@ -27,6 +27,7 @@ struct tlsp_params {
 	int any_host;       /* run on versions of Kamailio that were not tried */
 	int haproxy;        /* allow tcp_accept_haproxy */
 	int dialogs;        /* how many are remembered; 0: none */
+	int crl_check_ms;   /* how often CRLs are looked at; 0: never */
 	int log_repeat_sec; /* equal refusals of one source are summed up */
 };
 extern struct tlsp_params tlsp_params;
@@ -35,6 +36,7 @@ extern struct tlsp_params tlsp_params;
 
 struct tlsp_snap {
 	const struct tg_pol *policy;
+	struct tg_span text;    /* of the policy file, as it was read */
 	uint64_t generation;    /* counts up, never 0 */
 	struct tlsp_snap *next; /* private to snapshot.c */
 };
@@ -61,6 +63,15 @@ uint64_t tlsp_snap_generation(void); /* of the one in force; no lock */
  * stays and diags say why. The caller owns diags.
  */
 bool tlsp_snap_reload(struct tg_diags *diags);
+
+/* New octets of the CRLs of that path; empty: the old ones */
+typedef struct tg_span (*tlsp_crl_fn)(void *ctx, struct tg_span path);
+/*
+ * Puts base's policy into force with other CRLs. False, with diags: the old
+ * one stays, also when base is not the one in force any more.
+ */
+bool tlsp_snap_refresh(const struct tlsp_snap *base, tlsp_crl_fn crl, void *ctx,
+		struct tg_diags *diags);
 
 /* Stores of this process; NULL when memory is out */
 struct tg_judge *tlsp_judge(void);
@@ -327,6 +338,38 @@ void tlsp_limits_settle(const struct tlsp_facts *f, bool proven);
 /* A small part of the work; from the process "TLS POLICY" */
 void tlsp_sweep_tick(void);
 
+struct tlsp_swept {
+	unsigned seen;    /* connections that were up */
+	unsigned judged;  /* ... of them again, for their verdict was not current */
+	unsigned closed;  /* ... for it is not an allowing one any more */
+	unsigned pending; /* in their handshake: judged at its end */
+};
+/* All of them, now */
+void tlsp_sweep_all(struct tlsp_swept *out);
+
+/* ---- crls.c: the CRLs of the policy, watched ------------------------------- */
+
+#define TLSP_CRLS_MAX 256
+struct tlsp_crl {
+	char path[256];
+	char error[192]; /* why the file at hand was not taken; empty: it was */
+	time_t next_update;
+	time_t taken; /* when its octets came into force */
+	size_t n_revoked;
+};
+
+int tlsp_crls_init(void);
+int tlsp_crls_fork(void);
+/*
+ * Has the process "TLS POLICY CRL" look at the files and sweep, and waits for
+ * it. *taken: whether CRLs changed. False: no answer in that time.
+ */
+bool tlsp_crls_look_now(
+		unsigned wait_ms, struct tlsp_swept *swept, bool *taken);
+/* Calls back with a copy of each; until false is returned */
+typedef bool (*tlsp_crl_seen_fn)(void *ctx, const struct tlsp_crl *crl);
+void tlsp_crls_each(tlsp_crl_seen_fn fn, void *ctx);
+
 /* ---- log.c, stats.c -------------------------------------------------------- */
 
 struct tlsp_report {
@@ -343,6 +386,9 @@ void tlsp_log_diags(const struct tg_diags *diags);
 
 int tlsp_stats_init(void);
 void tlsp_stats_count(const struct tg_pol_verdict *v);
+void tlsp_stats_count_closed(void);
+enum tlsp_crl_event { TLSP_CRL_TAKEN = 0, TLSP_CRL_REFUSED, TLSP_CRL_STALE };
+void tlsp_stats_count_crl(enum tlsp_crl_event event);
 
 /* ---- startup.c --------------------------------------------------------------- */
 

@@ -91,6 +91,8 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 			.leaf = leaf,
 			.untrusted = chain,
 			.at = time(NULL),
+			.established = f->established,
+			.spread = (uint32_t)f->id * 2654435761u >> 8,
 	};
 	const struct tg_pol_verdict *v = &out->verdict;
 
@@ -161,7 +163,6 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 	struct tg_judge_out out;
 	struct tg_pol_conn conn;
 	X509 *leaf = NULL;
-	bool was_expired = f->not_after && time(NULL) > f->not_after;
 
 	if(kept && !chain_read(kept, &leaf, &chain)) {
 		X509_free(leaf);
@@ -181,7 +182,7 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 	X509_free(leaf);
 	free(kept);
 	/* audit mode lets an expired one live: do not ask at each message */
-	if(was_expired && f->allowed)
+	if(f->audited && f->not_after && time(NULL) > f->not_after)
 		f->not_after = 0;
 	tlsp_facts_conn(f, &conn);
 	report.conn = &conn;

@@ -119,6 +119,30 @@ static void refuse_as_answered(const struct hearing *h,
 	h->out->x509 = *answer;
 }
 
+/* ---- stale CRLs --------------------------------------------------------------- */
+
+#define SPREAD_MAX_SEC 600
+
+/*
+ * How long a stale CRL answers for this connection: nothing for a new one.
+ * Those that are up end one after the other over the last tenth of it.
+ */
+static time_t grace_of(
+		const struct hearing *h, const struct tg_pol_trust *trust)
+{
+	uint32_t over = trust->stale_grace_sec / 10;
+
+	if(over > SPREAD_MAX_SEC)
+		over = SPREAD_MAX_SEC;
+	return (time_t)(trust->stale_grace_sec - h->in->spread % (over + 1));
+}
+
+static void end_with_crl(struct tg_x509_answer *answer, time_t grace)
+{
+	if(answer->crl_until && answer->crl_until + grace < answer->not_after)
+		answer->not_after = answer->crl_until + grace;
+}
+
 /* ---- one peer ------------------------------------------------------------------ */
 
 static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
@@ -159,8 +183,9 @@ static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
 		ask.min_ec_bits = peer->tls->min_ec_bits;
 		ask.allow_sha1 = peer->tls->legacy;
 		ask.revocation = (enum tg_x509_revocation)trust->revocation;
-		ask.stale_grace_sec = (time_t)trust->stale_grace_sec;
+		ask.stale_grace_sec = h->in->established ? grace_of(h, trust) : 0;
 		tg_x509_verify(store, h->in->leaf, h->in->untrusted, &ask, answer);
+		end_with_crl(answer, grace_of(h, trust));
 	} else {
 		snprintf(answer->detail, sizeof(answer->detail),
 				"the files of trust %.*s cannot be used",

@@ -27,6 +27,13 @@ void tg_judge_free(struct tg_judge *j);
 bool tg_judge_check_trust(const struct tg_pol *p, struct tg_diags *diags);
 
 /*
+ * Would these CRLs do in place of the ones that the policy has from path? A
+ * CRL that is not signed by the CA whose name it has would not.
+ */
+bool tg_judge_check_crl(const struct tg_pol *p, struct tg_span path,
+		struct tg_span data, struct tg_diags *diags);
+
+/*
  * With a FIPS provider in force: does the policy need what it lacks? Without:
  * does the policy insist on one? Call it at the same moment.
  */
@@ -41,13 +48,18 @@ struct tg_judge_in {
 	X509 *leaf; /* NULL: none was presented */
 	STACK_OF(X509) *untrusted;
 	time_t at;
+	/* judged before and up since then: a stale CRL answers for stale_grace */
+	bool established;
+	/* any number of that connection's own: with it connections that rest on one
+	 * CRL do not end at one moment */
+	uint32_t spread;
 };
 
 struct tg_judge_out {
 	struct tg_pol_verdict verdict; /* peer on success, clients for "no
 		certificate" where a client rule fits; on DENY, peer is the one it
 		came closest to, for the log */
-	struct tg_x509_answer x509;
+	struct tg_x509_answer x509;    /* not_after: when to judge it again */
 };
 
 void tg_judge_certificate(struct tg_judge *j, const struct tg_judge_in *in,

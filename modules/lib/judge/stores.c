@@ -69,6 +69,33 @@ const struct tg_x509_store *tg_judge_stores_get(
 	return s->store[trust->id].built;
 }
 
+static bool names_crl(const struct tg_pol_trust *trust, struct tg_span path)
+{
+	for(size_t i = 0; i < trust->n_crl; i++) {
+		if(tg_span_eq(trust->crl[i].path, path))
+			return true;
+	}
+	return false;
+}
+
+bool tg_judge_check_crl(const struct tg_pol *p, struct tg_span path,
+		struct tg_span data, struct tg_diags *diags)
+{
+	size_t wrong = diags->errors + diags->warnings;
+	struct tg_pol_blob crl = {path, data};
+
+	for(size_t i = 0; i < tg_pol_trust_count(p); i++) {
+		struct tg_pol_trust trust = *tg_pol_trust_at(p, i);
+
+		if(!names_crl(&trust, path))
+			continue;
+		trust.crl = &crl;
+		trust.n_crl = 1;
+		tg_x509_store_free(build(&trust, diags));
+	}
+	return diags->errors + diags->warnings == wrong;
+}
+
 bool tg_judge_check_trust(const struct tg_pol *p, struct tg_diags *diags)
 {
 	size_t errors = diags->errors;

@@ -335,6 +335,7 @@ static void fill_trusts(struct tg_build *b)
 		p->trust[i].name = tg_build_string(b, made->section->name);
 		p->trust[i].where = section_where(b, made->section);
 		p->trust[i].id = (uint32_t)i;
+		p->trust[i].stale_grace_sec = TG_POL_STALE_GRACE_SEC;
 		put_label(b, TG_KIND_TRUST, p->trust, i, made->section);
 		tg_schema_fill(b, TG_KIND_TRUST, made, &p->trust[i]);
 	}

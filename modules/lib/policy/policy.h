@@ -110,8 +110,9 @@ struct tg_pol_trust {
 	bool ocsp_staple;
 	bool ocsp_fetch;
 	enum tg_pol_revocation revocation;
-	uint32_t stale_grace_sec;
+	uint32_t stale_grace_sec; /* for connections that are up */
 };
+#define TG_POL_STALE_GRACE_SEC 3600 /* unless the file says otherwise */
 
 /* [tls NAME] and the built-in profiles */
 struct tg_pol_tls {

@@ -319,7 +319,6 @@ static const struct {
 } not_enforced[] = {
 	{"ocsp", "staple", "stapled OCSP"},
 	{"ocsp", "fetch", "fetched OCSP"},
-	{"stale_grace", NULL, "a grace time for stale CRLs"},
 };
 /* clang-format on */
 

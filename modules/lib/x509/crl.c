@@ -225,7 +225,7 @@ static bool refuse_revoked(
 
 /* The best that the CRLs at hand say about one certificate */
 struct finding {
-	bool fresh;
+	const struct tg_x509_crl *fresh; /* the one that says so the longest */
 	const struct tg_x509_crl *stale; /* the youngest one past its time */
 	const char *unfit; /* why one of the right name was not used */
 	X509_REVOKED *revoked;
@@ -253,9 +253,16 @@ static void ask_crl(const struct tg_x509_path *path,
 		f->unfit = "is not valid yet";
 	else if(ask->at <= c->next_update
 			|| ask->at - c->next_update <= ask->stale_grace_sec)
-		f->fresh = true;
+		f->fresh = f->fresh && f->fresh->next_update > c->next_update ? f->fresh
+																	  : c;
 	else if(!f->stale || f->stale->next_update < c->next_update)
 		f->stale = c;
+}
+
+static void note_until(struct tg_x509_answer *answer, time_t until)
+{
+	if(!answer->crl_until || until < answer->crl_until)
+		answer->crl_until = until;
 }
 
 static bool check_one(const struct tg_x509_path *path, int depth)
@@ -273,8 +280,12 @@ static bool check_one(const struct tg_x509_path *path, int depth)
 	}
 	if(f.revoked)
 		return refuse_revoked(path, depth, f.revoked);
-	if(f.fresh || soft)
+	if(f.fresh || soft) {
+		/* who does not insist on a fresh one does not wait for its end */
+		if(!soft)
+			note_until(path->answer, f.fresh->next_update);
 		return true;
+	}
 	tg_x509_text_init(&t, detail, sizeof(detail));
 	if(f.stale) {
 		tg_x509_put(&t, "CRL of ");

@@ -209,6 +209,45 @@ static void take_crls(struct tg_x509_store *s, const struct tg_x509_blob *blob,
 	}
 }
 
+static void add_facts(struct tg_x509_crl_facts *out, X509_CRL *crl)
+{
+	time_t next;
+	int n = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl));
+
+	if(!tg_x509_time(X509_CRL_get0_nextUpdate(crl), &next))
+		return;
+	if(!out->n_crl++ || next < out->next_update)
+		out->next_update = next;
+	out->n_revoked += n > 0 ? (size_t)n : 0;
+}
+
+bool tg_x509_crl_facts(
+		const struct tg_x509_blob *blob, struct tg_x509_crl_facts *out)
+{
+	struct reader r = {.want = {PEM_STRING_X509_CRL}};
+	struct tg_diags unread;
+	unsigned char *der;
+	long octets;
+
+	memset(out, 0, sizeof(*out));
+	tg_diags_init(&unread, &tg_alloc_libc);
+	ERR_set_mark();
+	if(start(&r, blob, &unread)) {
+		while(next(&r, &der, &octets)) {
+			const unsigned char *at = der;
+			X509_CRL *crl = der ? d2i_X509_CRL(NULL, &at, octets) : NULL;
+
+			if(crl)
+				add_facts(out, crl);
+			X509_CRL_free(crl);
+			OPENSSL_free(der);
+		}
+	}
+	ERR_pop_to_mark();
+	tg_diags_deinit(&unread);
+	return out->n_crl != 0;
+}
+
 /* ---- the store ----------------------------------------------------------------- */
 
 struct tg_x509_store *tg_x509_store_new(const struct tg_x509_blob *ca,

@@ -77,6 +77,19 @@ struct tg_x509_store *tg_x509_store_new(const struct tg_x509_blob *ca,
 		struct tg_diags *diags);
 void tg_x509_store_free(struct tg_x509_store *store);
 
+/*
+ * What a file of CRLs says of itself: when the first of them wants to be
+ * replaced, how many certificates they name together, and how many they are.
+ * False when none can be read.
+ */
+struct tg_x509_crl_facts {
+	time_t next_update;
+	size_t n_crl;
+	size_t n_revoked;
+};
+bool tg_x509_crl_facts(
+		const struct tg_x509_blob *blob, struct tg_x509_crl_facts *out);
+
 /* ---- verification ------------------------------------------------------ */
 
 enum tg_x509_eku { /* values as enum tg_pol_eku */
@@ -121,6 +134,9 @@ struct tg_x509_answer {
 	char detail[192];                   /* for the log; escaped, never secret */
 	char name[TG_X509_NAME_OCTETS + 1]; /* the name that matched */
 	time_t not_after; /* earliest end of validity in the chain */
+	/* earliest next update among the CRLs that the verdict rests on, without
+	 * stale_grace_sec; 0: it rests on none */
+	time_t crl_until;
 };
 
 /*

@@ -377,7 +377,8 @@ static void revocation_follows_the_trust(void **state)
 
 	(void)state;
 	crl_pem = pki_crl_pem(PKI_CRLS(
-			pki_crl(&ours, (struct pki_crl){.revoked = PKI_CERTS(bad)})));
+			pki_crl(&ours, (struct pki_crl){.revoked = PKI_CERTS(bad),
+								   .next_update = PKI_NOW + 100 * PKI_DAY})));
 	use("[trust ours]\nca_file = ours.pem\ncrl_file = crl.pem\n" GW1);
 	accepts_in("192.0.2.1", gw1, "gw1");
 	denies_in("192.0.2.1", bad, CERT_REVOKED, "gw1");
@@ -524,6 +525,69 @@ static void explains_what_it_looked_at(void **state)
 	assert_non_null(strstr(text, "it is peer b\n"));
 }
 
+#define GRACE "stale_grace = 1000s\n"
+
+static time_t judged(time_t at, bool established, uint32_t spread, X509 *leaf)
+{
+	in = (struct tg_judge_in){.policy = policy,
+			.generation = generation,
+			.conn = {.direction = TG_POL_IN, .transport = TG_POL_TR_TLS},
+			.leaf = leaf,
+			.at = at,
+			.established = established,
+			.spread = spread};
+	assert_true(tg_addr_parse(TG_SPAN("192.0.2.21"), &in.conn.remote));
+	tg_judge_certificate(judge, &in, NULL, &out);
+	return out.x509.reason == TG_REASON_NONE ? out.x509.not_after : 0;
+}
+
+static void connections_outlive_a_stale_crl_by_its_grace(void **state)
+{
+	X509 *leaf = pki_named(&ours, "gw1.lab.test");
+	time_t end = PKI_NOW + 7 * PKI_DAY;
+
+	(void)state;
+	crl_pem = pki_crl_pem(
+			PKI_CRLS(pki_crl(&ours, (struct pki_crl){.next_update = end})));
+	use("[trust ours]\nca_file = ours.pem\ncrl_file = crl.pem\n" GRACE
+		"[peer gw1]\nrole = gateway\naddress = 192.0.2.21\n"
+		"identity = gw1.lab.test\ntrust = ours\n");
+	assert_int_equal(judged(PKI_NOW, false, 0, leaf), end + 1000);
+	assert_int_equal(judged(end + 1, false, 0, leaf), 0);
+	assert_int_equal(out.verdict.reason, TG_REASON_CRL_EXPIRED);
+	assert_int_equal(judged(end + 1000, true, 0, leaf), end + 1000);
+	assert_int_equal(judged(end + 1001, true, 0, leaf), 0);
+	/* each ends in the last tenth, and when it is said to */
+	for(uint32_t spread = 0; spread < 500; spread += 7) {
+		time_t until = judged(PKI_NOW, true, spread, leaf);
+
+		assert_in_range(until, end + 900, end + 1000);
+		assert_int_equal(judged(until, true, spread, leaf), until);
+		assert_int_equal(judged(until + 1, true, spread, leaf), 0);
+	}
+}
+
+static void a_crl_in_place_of_another_must_be_of_that_ca(void **state)
+{
+	struct pki_ca namesake = pki_root("Ours");
+	struct tg_span path = TG_SPAN("crl.pem"), data;
+	struct tg_diags diags;
+
+	(void)state;
+	use("[trust ours]\nca_file = ours.pem\ncrl_file = crl.pem\n"
+		"[peer gw1]\nrole = gateway\naddress = 192.0.2.21\n"
+		"identity = gw1.lab.test\ntrust = ours\n");
+	tg_diags_init(&diags, &tg_alloc_libc);
+	data = pki_crl_pem(PKI_CRLS(pki_crl(&ours, (struct pki_crl){0})));
+	assert_true(tg_judge_check_crl(policy, path, data, &diags));
+	data = pki_crl_pem(
+			PKI_CRLS(pki_crl(&ours, (struct pki_crl){.signer = &namesake})));
+	assert_false(tg_judge_check_crl(policy, path, data, &diags));
+	assert_false(tg_judge_check_crl(policy, path, ours_pem, &diags));
+	assert_false(tg_judge_check_crl(policy, path, TG_SPAN("torn off"), &diags));
+	tg_diags_deinit(&diags);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -539,6 +603,8 @@ int main(void)
 			T(wildcards_and_eku_follow_the_peer),
 			T(key_sizes_follow_the_peers_own_profile),
 			T(revocation_follows_the_trust),
+			T(connections_outlive_a_stale_crl_by_its_grace),
+			T(a_crl_in_place_of_another_must_be_of_that_ca),
 			T(audit_mode_lets_through_and_says_so),
 			T(the_wanted_peer_must_answer),
 			T(where_several_may_answer_the_certificate_picks),

@@ -124,6 +124,55 @@ static void a_stale_crl_answers_only_within_its_grace(void **state)
 	assert_refused(direct, CRL_EXPIRED, "");
 }
 
+static void the_answer_says_until_when_its_crls_are_fresh(void **state)
+{
+	time_t soon = PKI_NOW + 60, later = PKI_NOW + PKI_DAY;
+
+	(void)state;
+	use(PKI_CRLS(pki_crl(&root, (struct pki_crl){.next_update = later}),
+			pki_crl(&root, (struct pki_crl){.next_update = soon}),
+			pki_crl(&mid, (struct pki_crl){.next_update = soon})));
+	/* of two lists the one that holds the longer, of a chain the shortest */
+	assert_accepted(direct);
+	assert_int_equal(answer.crl_until, later);
+	assert_accepted(below);
+	assert_int_equal(answer.crl_until, soon);
+	/* the grace is the caller's to add */
+	ask.at = soon + 5;
+	ask.stale_grace_sec = 10;
+	assert_accepted(below);
+	assert_int_equal(answer.crl_until, soon);
+	/* nothing ends where ignorance passes, or without lists */
+	ask.revocation = TG_X509_REVOCATION_SOFT;
+	assert_accepted(below);
+	assert_int_equal(answer.crl_until, 0);
+	ask.revocation = TG_X509_REVOCATION_HARD;
+	use(NULL);
+	assert_accepted(below);
+	assert_int_equal(answer.crl_until, 0);
+}
+
+static void a_file_of_crls_is_summed_up(void **state)
+{
+	struct tg_x509_crl_facts facts;
+	struct tg_x509_blob blob = {TG_SPAN("crl.pem"),
+			pki_crl_pem(PKI_CRLS(
+					pki_crl(&root,
+							(struct pki_crl){.revoked = PKI_CERTS(direct),
+									.next_update = PKI_NOW + 9}),
+					pki_crl(&mid,
+							(struct pki_crl){.next_update = PKI_NOW + 5})))};
+
+	(void)state;
+	assert_true(tg_x509_crl_facts(&blob, &facts));
+	assert_int_equal(facts.next_update, PKI_NOW + 5);
+	assert_int_equal(facts.n_crl, 2);
+	assert_int_equal(facts.n_revoked, 1);
+	blob.data = TG_SPAN("nothing of the kind\n");
+	assert_false(tg_x509_crl_facts(&blob, &facts));
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
 static void a_stale_crl_still_knows_what_it_revoked(void **state)
 {
 	(void)state;
@@ -275,6 +324,8 @@ int main(void)
 			T(a_revoked_intermediate_takes_its_leaves_along),
 			T(every_certificate_but_the_anchor_needs_a_crl),
 			T(a_stale_crl_answers_only_within_its_grace),
+			T(the_answer_says_until_when_its_crls_are_fresh),
+			T(a_file_of_crls_is_summed_up),
 			T(a_stale_crl_still_knows_what_it_revoked),
 			T(a_crl_of_tomorrow_does_not_answer_today),
 			T(soft_lets_ignorance_pass_and_off_asks_nothing),
