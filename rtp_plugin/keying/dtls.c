@@ -37,6 +37,7 @@ struct dtls {
 	bool offered;
 	bool fresh_offer; /* it asked for a new association */
 	bool agreed;
+	bool moved; /* the far end has another address since */
 	bool has_pending;
 	enum tg_dtls_role role;
 	struct remote remote;  /* of what is agreed */
@@ -169,9 +170,12 @@ static enum tg_key_rc write_lines(const struct dtls *d, const char *setup,
 static void agree(struct dtls *d, const struct remote *r,
 		enum tg_dtls_role role, bool anew)
 {
+	/* who has no tls-id says so by another address (RFC 8842 section 3.1) */
 	bool begin = anew || !d->agreed || role != d->role
-				 || !same_remote(r, &d->remote);
+				 || !same_remote(r, &d->remote)
+				 || (d->moved && r->tls_id_octets == 0);
 
+	d->moved = false;
 	d->agreed = true;
 	d->role = role;
 	d->remote = *r;
@@ -348,6 +352,13 @@ static bool material(const struct tg_key *k, enum tg_key_component component,
 	if(a->has_keys)
 		*out = dir == TG_SRTP_RX ? a->rx : a->tx;
 	return a->has_keys;
+}
+
+void tg_dtls_peer_moved(struct tg_key *k)
+{
+	struct dtls *d = dtls_of(k);
+
+	d->moved = d->agreed;
 }
 
 void tg_dtls_facts(const struct tg_key *k, struct tg_key_facts *out)

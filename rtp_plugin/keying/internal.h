@@ -49,6 +49,7 @@ struct tg_key *tg_dtls_new(const struct tg_key_profile *profile,
 		const struct tg_key_host *host, void *user);
 enum tg_key_rc tg_dtls_can_take(
 		const struct tg_key_profile *profile, const struct tg_sdp_media *m);
+void tg_dtls_peer_moved(struct tg_key *k);
 void tg_dtls_set_components(struct tg_key *k, bool rtcp);
 void tg_dtls_connect(struct tg_key *k, enum tg_key_component component,
 		const struct tg_key_path *to, uint64_t now_ms);

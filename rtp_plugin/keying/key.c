@@ -79,12 +79,27 @@ struct tg_key *tg_key_alloc(size_t octets, const struct tg_key_ops *ops,
 		const struct tg_key_profile *profile, const struct tg_key_host *host,
 		void *user)
 {
-	struct tg_key *k = calloc(1, octets);
+	size_t names = 0;
+	struct tg_key *k;
+	char *name;
 
+	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++)
+		names += profile->identity[i].len;
+	k = calloc(1, octets + names);
 	if(!k)
 		return NULL;
 	k->ops = ops;
 	k->profile = *profile;
+	name = (char *)k + octets;
+	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++) {
+		struct tg_span *s = &k->profile.identity[i];
+
+		if(s->len == 0)
+			continue;
+		memcpy(name, s->ptr, s->len);
+		s->ptr = name;
+		name += s->len;
+	}
 	k->host = host;
 	k->user = user;
 	return k;
@@ -218,6 +233,8 @@ void tg_key_peer_moved(struct tg_key *k)
 {
 	if(k->ops->kx == TG_KX_SDES)
 		tg_sdes_peer_moved(k);
+	else
+		tg_dtls_peer_moved(k);
 }
 
 /* ---- DTLS --------------------------------------------------------------- */

@@ -62,7 +62,9 @@ enum tg_reason tg_key_rc_reason(enum tg_key_rc rc);
 enum tg_key_component { TG_KEY_RTP = 0, TG_KEY_RTCP };
 #define TG_KEY_COMPONENTS 2
 
-/* Copied by tg_key_new, but for the store and the identities: see there */
+#define TG_KEY_IDENTITIES_MAX 4
+
+/* Copied by tg_key_new, but for the trust store */
 struct tg_key_profile {
 	enum tg_suite suite[TG_SUITES_MAX]; /* in order; NONE ends */
 	enum tg_dialect dialect;
@@ -71,7 +73,8 @@ struct tg_key_profile {
 	/* DTLS: NULL trusts the signalled fingerprint alone; else the certificate
 	 * must chain to this store too and prove one of the identities */
 	const struct tg_x509_store *trust;
-	struct tg_span identity[4]; /* names; empty ends. None: names unchecked */
+	/* names; empty ends. None: names unchecked */
+	struct tg_span identity[TG_KEY_IDENTITIES_MAX];
 };
 
 /* A far end's transport address */
@@ -163,8 +166,8 @@ struct tg_key_ops {
 };
 
 /*
- * kx: SDES or DTLS. profile is copied; its trust store and the octets of its
- * identities are borrowed for the life of the object. host may be NULL for
+ * kx: SDES or DTLS. profile is copied with its identities; its trust store is
+ * borrowed for the life of the object. host may be NULL for
  * SDES. user goes to host->send. NULL: out of memory or DTLS without a host.
  */
 struct tg_key *tg_key_new(enum tg_kx kx, const struct tg_key_profile *profile,
@@ -258,9 +261,12 @@ struct tg_key_facts {
 };
 void tg_key_facts(const struct tg_key *k, struct tg_key_facts *out);
 
-/* ---- SDES: what the session alone can know ------------------------------ */
+/* ---- what the session alone can know ------------------------------------ */
 
-/* The far end's address or port changed: a key that it keeps is counted */
+/*
+ * The far end's address or port changed. SDES: a key that it keeps is counted.
+ * DTLS: without a tls-id that means a new association (RFC 8842 section 3.1).
+ */
 void tg_key_peer_moved(struct tg_key *k);
 
 /* ---- DTLS: datagrams and time; no-ops for SDES -------------------------- */

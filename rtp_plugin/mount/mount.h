@@ -26,6 +26,7 @@ struct tg_mnt {
 	struct tg_key_host keying;
 	bool log_stderr;
 	int status_fd;     /* listening; -1 none */
+	char status_new[108]; /* its path until it serves: sun_path */
 	char version[64];  /* of the daemon */
 	bool hold_unknown; /* Redis: media sockets bound without a request */
 	uint16_t port_min, port_max;       /* of media */

@@ -278,6 +278,10 @@ bool tg_mnt_advertised(
 	return false;
 }
 
+/*
+ * Under a name of its own at first: a daemon that a mistake starts beside the
+ * one that serves, and that finds its ports in use, leaves that one's alone.
+ */
 static void open_status(void)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -287,9 +291,10 @@ static void open_status(void)
 	mount.status_fd = -1;
 	if(path.len == 0)
 		return;
-	if(path.len >= sizeof(sa.sun_path))
+	if(snprintf(sa.sun_path, sizeof(sa.sun_path), "%.*s.new", TG_SPAN_FMT(path))
+			>= (int)sizeof(sa.sun_path))
 		refuse("status_socket: the path is too long");
-	memcpy(sa.sun_path, path.ptr, path.len);
+	memcpy(mount.status_new, sa.sun_path, sizeof(mount.status_new));
 	unlink(sa.sun_path);
 	mount.status_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	mask = umask(0117);
@@ -389,6 +394,18 @@ __attribute__((constructor)) static void mount_plugin(void)
 static pthread_once_t late_once = PTHREAD_ONCE_INIT;
 static atomic_bool late_done;
 
+/* A description has no scope (RFC 4007): that of the socket is meant */
+static uint32_t scope_of(int fd)
+{
+	struct sockaddr_in6 sa = {0};
+	socklen_t n = sizeof(sa);
+
+	if(getsockname(fd, (struct sockaddr *)&sa, &n) != 0
+			|| sa.sin6_family != AF_INET6)
+		return 0;
+	return sa.sin6_scope_id;
+}
+
 /* For DTLS: out of the socket that the stream's component has */
 static void send_datagram(void *user, enum tg_key_component component,
 		const struct tg_key_path *to, const uint8_t *octet, size_t octets)
@@ -403,6 +420,8 @@ static void send_datagram(void *user, enum tg_key_component component,
 
 	if(s == NULL || to->addr.family == 0 || to->port == 0)
 		return;
+	if(!v4 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)to->addr.octet))
+		sa6.sin6_scope_id = scope_of(atomic_load(&s->fd));
 	memcpy(&sa4.sin_addr, to->addr.octet, 4);
 	memcpy(&sa6.sin6_addr, to->addr.octet, 16);
 	sa4.sin_port = sa6.sin6_port = htons(to->port);
@@ -471,6 +490,15 @@ static void in_child(void)
 	tg_mnt = NULL;
 }
 
+/* Now that the daemon works on ng requests */
+static void show_status(void)
+{
+	struct tg_span path = mount.conf.status_socket;
+
+	if(path.len != 0 && rename(mount.status_new, path_of(path)) != 0)
+		refuse("status_socket cannot be put in its place");
+}
+
 static void late(void)
 {
 	char text[256];
@@ -482,6 +510,7 @@ static void late(void)
 		refuse("the SRTP library cannot be initialised");
 	load_certificate();
 	load_trust();
+	show_status();
 	status_host.fd = mount.status_fd;
 	status_host.metrics = mount.conf.metrics_file.len != 0
 								  ? path_of(mount.conf.metrics_file)

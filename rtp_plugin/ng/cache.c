@@ -96,6 +96,21 @@ static struct entry *add(struct tg_span cookie, const uint8_t digest[32])
 	return e;
 }
 
+/* What is still at work stays: a repetition would run a second time */
+static void make_room(void)
+{
+	struct entry *e;
+
+	while(oldest != NULL && oldest->made + LIFE_SEC < now())
+		remove_entry(oldest);
+	if(n_entries < ENTRIES)
+		return;
+	for(e = oldest; e != NULL && e->reply == NULL; e = e->newer)
+		;
+	if(e != NULL)
+		remove_entry(e);
+}
+
 enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
 		const uint8_t digest[32], struct tg_arena *arena, struct tg_span *reply)
 {
@@ -103,12 +118,11 @@ enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
 	struct entry *e;
 
 	pthread_mutex_lock(&lock);
-	while(oldest != NULL
-			&& (n_entries >= ENTRIES || oldest->made + LIFE_SEC < now()))
-		remove_entry(oldest);
+	make_room();
 	e = find(cookie);
 	if(e == NULL) {
-		seen = add(cookie, digest) != NULL ? TG_NGX_NEW : TG_NGX_FULL;
+		seen = n_entries < ENTRIES && add(cookie, digest) != NULL ? TG_NGX_NEW
+																  : TG_NGX_FULL;
 	} else if(CRYPTO_memcmp(e->digest, digest, sizeof(e->digest)) != 0) {
 		seen = TG_NGX_CLASH;
 	} else if(e->reply == NULL) {

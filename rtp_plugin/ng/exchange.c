@@ -156,6 +156,11 @@ static bool harmless(struct tg_span name)
 	return false;
 }
 
+static struct tg_span kept(struct tg_ngx *x, struct tg_span s)
+{
+	return s.len != 0 ? tg_arena_dup(&x->arena, s) : s;
+}
+
 static uint64_t now_sec(const struct tg_ngx *x)
 {
 	return x->host->now_sec != NULL ? x->host->now_sec() : (uint64_t)time(NULL);
@@ -270,11 +275,21 @@ static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
 		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"an answer to an offer that had no secured leg, or too many "
 				"legs");
-	else if(tag.len != 0 && !tg_ses_leg_set_tag(leg, tag)) {
-		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "a tag is too long");
-		leg = NULL;
-	}
 	return leg;
+}
+
+/* Who spoke for a leg, once what it said was taken */
+static bool set_tags(struct tg_ngx *x)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	struct tg_span in = offer ? x->from_tag : x->to_tag;
+	struct tg_span out = offer ? x->to_tag : x->from_tag;
+
+	if((x->in != NULL && in.len != 0 && !tg_ses_leg_set_tag(x->in, in))
+			|| (x->out != NULL && out.len != 0
+					&& !tg_ses_leg_set_tag(x->out, out)))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "a tag is too long");
+	return true;
 }
 
 static bool find_legs(struct tg_ngx *x)
@@ -394,6 +409,23 @@ static struct tg_span with_cookie(struct tg_ngx *x, const struct tg_ben *dict)
 	return tg_span_of(p, n);
 }
 
+/* The script's wish, as a key or, last, as a word of the flags */
+static void find_media_address(struct tg_ngx *x, const struct tg_ben *dict)
+{
+	static const char word[] = "media-address=";
+	struct tg_span flags = tg_ben_get_string(dict, "rtpp-flags");
+	struct tg_span found = tg_ben_get_string(dict, "media-address");
+
+	while(flags.len != 0) {
+		struct tg_span w = tg_span_cut(&flags, ' ');
+
+		if(tg_span_starts(w, TG_SPAN("media-address=")))
+			found = tg_span_of(
+					w.ptr + sizeof(word) - 1, w.len - (sizeof(word) - 1));
+	}
+	x->media_address = kept(x, found);
+}
+
 /* Offer and answer with a valid token. The call is begun and referenced */
 static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 {
@@ -404,9 +436,11 @@ static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 	if((x->profile.leg & (offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM))
 			&& !tg_ngx_can_secure(x, sdp))
 		return false;
+	find_media_address(x, dict);
 	pthread_mutex_lock(&x->call->lock);
 	ok = find_legs(x)
-		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp));
+		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp))
+		 && set_tags(x);
 	pthread_mutex_unlock(&x->call->lock);
 	return ok && set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp);
 }
@@ -525,6 +559,9 @@ static bool judge_json(struct tg_ngx *x, struct tg_span body)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
 				"a profile in JSON is not taken; use bencode");
 	x->call_id = json.call_id;
+	x->from_tag = json.from_tag;
+	x->to_tag = json.to_tag;
+	x->branch = json.branch;
 	x->command = command_of(json.command);
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
@@ -545,11 +582,6 @@ static bool split_cookie(
 	x->cookie = tg_arena_dup(&x->arena, tg_span_of(datagram.ptr, n));
 	*body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
 	return x->cookie.ptr != NULL;
-}
-
-static struct tg_span kept(struct tg_ngx *x, struct tg_span s)
-{
-	return s.len != 0 ? tg_arena_dup(&x->arena, s) : s;
 }
 
 static enum tg_ngx_action repeated(
@@ -666,24 +698,57 @@ bool tg_ngx_bound(
 
 /* ---- the reply ---------------------------------------------------------- */
 
+/* "delete" without a match is a success with a warning */
+static bool carried_out(struct tg_ngx *x, struct tg_span body)
+{
+	struct tg_ngx_json json;
+	struct tg_ben *dict;
+
+	if(x->json)
+		return !tg_ngx_json_read(body, &x->arena, &json)
+			   || (tg_span_eq(json.result, TG_SPAN("ok")) && !json.has_warning);
+	return tg_ben_decode(body, &x->arena, &dict) != TG_BEN_OK
+		   || (tg_span_eq(tg_ben_get_string(dict, "result"), TG_SPAN("ok"))
+				   && tg_ben_get(dict, "warning") == NULL);
+}
+
+static unsigned open_legs(const struct tg_ses_call *c)
+{
+	unsigned n = 0;
+
+	for(const struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next)
+		n += leg->closed ? 0 : 1;
+	return n;
+}
+
 /*
- * A delete that names one side of several legs closes that leg alone; every
- * other one ends the call.
+ * A delete ends what the daemon ended: the leg whose tag or branch it names;
+ * the call, if it names none or only the side that spoke. A branch that is
+ * none of ours takes nothing with it: should the daemon have ended the call
+ * all the same, the keys go with its sockets.
  */
-static void delete_call(struct tg_ngx *x)
+static void delete_call(struct tg_ngx *x, struct tg_span body)
 {
 	struct tg_ses_call *c = x->call;
+	bool one = x->to_tag.len != 0 || x->branch.len != 0, end = !one;
 	struct tg_ses_leg *leg = NULL;
 
-	if(c == NULL)
+	if(c == NULL || !carried_out(x, body))
 		return;
 	pthread_mutex_lock(&c->lock);
-	if(c->n_legs > 1 && (x->to_tag.len != 0 || x->branch.len != 0))
-		leg = tg_ses_leg_find(c, x->to_tag, x->branch, true);
-	if(leg != NULL)
+	if(one)
+		leg = tg_ses_leg_find(c, x->to_tag, x->branch, x->branch.len != 0);
+	if(leg == NULL && x->to_tag.len == 0 && x->branch.len != 0)
+		leg = tg_ses_leg_of_branch(c, x->branch);
+	if(leg != NULL) {
 		tg_ses_leg_close(leg);
+		end = open_legs(c) == 0;
+	} else if(x->to_tag.len != 0) {
+		/* a BYE by a secured side names it as the one that spoke */
+		end = tg_ses_leg_find(c, x->from_tag, x->branch, false) != NULL;
+	}
 	pthread_mutex_unlock(&c->lock);
-	if(leg == NULL)
+	if(end)
 		tg_ses_call_end(c);
 }
 
@@ -748,11 +813,11 @@ enum tg_ngx_action tg_ngx_reply(
 	if(x->cookie.ptr == NULL || n >= datagram.len
 			|| !tg_span_eq(x->cookie, tg_span_of(datagram.ptr, n)))
 		return TG_NGX_PASS; /* not the reply to what this thread read last */
+	body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
 	if(x->command == TG_NGX_DELETE)
-		delete_call(x);
+		delete_call(x, body);
 	if(!x->active && !x->query)
 		return TG_NGX_PASS;
-	body = tg_span_of(datagram.ptr + n + 1, datagram.len - n - 1);
 	if(!rewrite_reply(x, body, out)) {
 		if(x->call != NULL)
 			tg_ses_call_end(x->call); /* nothing half secured stays open */

@@ -77,6 +77,7 @@ struct tg_ngx {
 	struct tg_span from_tag;
 	struct tg_span to_tag;
 	struct tg_span branch;
+	struct tg_span media_address; /* that the daemon writes at our wish */
 	struct tg_ng_profile profile;
 	struct tg_ses_call *call; /* counted; NULL: no secured call */
 	struct tg_ses_leg *in;    /* side that the request's SDP comes from */

@@ -141,6 +141,23 @@ static bool scalar(struct reader *r)
 
 static bool value(struct reader *r, struct tg_span *text);
 
+static void note(
+		struct tg_ngx_json *out, struct tg_span key, struct tg_span text)
+{
+	const struct {
+		const char *key;
+		struct tg_span *to;
+	} known[] = {{"command", &out->command}, {"call-id", &out->call_id},
+			{"to-call-id", &out->to_call_id}, {"rtpp-flags", &out->flags},
+			{"from-tag", &out->from_tag}, {"to-tag", &out->to_tag},
+			{"via-branch", &out->branch}, {"result", &out->result}};
+
+	for(size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if(tg_span_eq(key, tg_span_cstr(known[i].key)))
+			*known[i].to = text;
+	}
+}
+
 static bool members(struct reader *r, struct tg_ngx_json *out)
 {
 	struct tg_ngx_names names = {0};
@@ -160,14 +177,9 @@ static bool members(struct reader *r, struct tg_ngx_json *out)
 			return false;
 		if(tg_span_eq(key, TG_SPAN(TG_NG_KEY)))
 			out->has_token = true;
-		else if(tg_span_eq(key, TG_SPAN("command")))
-			out->command = text;
-		else if(tg_span_eq(key, TG_SPAN("call-id")))
-			out->call_id = text;
-		else if(tg_span_eq(key, TG_SPAN("to-call-id")))
-			out->to_call_id = text;
-		else if(tg_span_eq(key, TG_SPAN("rtpp-flags")))
-			out->flags = text;
+		if(tg_span_eq(key, TG_SPAN("warning")))
+			out->has_warning = true;
+		note(out, key, text);
 	} while(take(r, ','));
 	return take(r, '}');
 }

@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Just enough of JSON (RFC 8259) to see which call an ng request is about:
- * the strings "command", "call-id", "to-call-id", "rtpp-flags" and whether our
- * key is there, all at the top level of one object. Escapes are resolved in keys and values. Anything
+ * Just enough of JSON (RFC 8259) to see which call and side an ng request is
+ * about, and whether the daemon did it: some strings of the top level of one
+ * object, and whether our key or a warning is there. Escapes are resolved in keys and values. Anything
  * that is not strict JSON, and any key that names.h refuses, is refused:
  * the daemon's reader may take it otherwise.
  */
@@ -18,6 +18,11 @@ struct tg_ngx_json {
 	struct tg_span call_id;
 	struct tg_span to_call_id;
 	struct tg_span flags; /* "rtpp-flags" */
+	struct tg_span from_tag;
+	struct tg_span to_tag;
+	struct tg_span branch; /* "via-branch" */
+	struct tg_span result; /* of a reply */
+	bool has_warning;
 	bool has_token;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ng/negotiate.h"
 
+#include "session/fork.h"
 #include "session/packet.h"
 
 #include <stdio.h>
@@ -95,10 +96,10 @@ static bool key_new(struct tg_ngx *x, struct tg_ses_stream *st, enum tg_kx kx)
 			&& profile.trust == NULL)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"no trust store for the peer's DTLS certificate");
-	if(st->key != NULL)
+	if(st->far.key != NULL)
 		tg_ses_stream_close(st);
-	st->key = tg_key_new(kx, &profile, x->host->keying, st);
-	if(st->key == NULL)
+	st->far.key = tg_key_new(kx, &profile, x->host->keying, st);
+	if(st->far.key == NULL)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"the key exchange is not available on this node");
 	if(kx == TG_KX_DTLS)
@@ -129,6 +130,8 @@ static uint16_t rtcp_port(const struct tg_sdp_media *m)
 {
 	if(m->rtcp_port != 0)
 		return m->rtcp_port;
+	if(m->rtcp_mux) /* one port; the next one may be another line's */
+		return m->port;
 	return m->port < UINT16_MAX ? (uint16_t)(m->port + 1) : 0;
 }
 
@@ -140,11 +143,11 @@ static bool remote_path(const struct tg_sdp_media *m, struct tg_ses_stream *st)
 
 	if(!tg_addr_parse(m->address, &path.addr))
 		memset(&path.addr, 0, sizeof(path.addr));
-	moved = st->remote.port != 0
-			&& (path.port != st->remote.port
-					|| !tg_addr_eq(&path.addr, &st->remote.addr));
-	st->remote = path;
-	st->remote_rtcp = rtcp_port(m);
+	moved = st->far.remote.port != 0
+			&& (path.port != st->far.remote.port
+					|| !tg_addr_eq(&path.addr, &st->far.remote.addr));
+	st->far.remote = path;
+	st->far.remote_rtcp = rtcp_port(m);
 	return moved;
 }
 
@@ -158,7 +161,7 @@ static bool may_fall_to_clear(
 
 static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
 {
-	if(st->rx[TG_KEY_RTP] != NULL)
+	if(st->far.rx[TG_KEY_RTP] != NULL)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
 				"a secured media line would fall to clear");
 	tg_ses_stream_close(st);
@@ -181,7 +184,7 @@ static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
 				x, TG_REASON_SDP_MALFORMED, "transport protocol too long");
 	memcpy(st->proto, m->proto.ptr, m->proto.len);
 	st->proto[m->proto.len] = '\0';
-	st->mux = m->rtcp_mux;
+	st->far.mux = m->rtcp_mux;
 	key_profile(x, st->leg, &profile);
 	for(int i = 0; i < TG_KX_MAX && kx == TG_KX_NONE; i++) {
 		if(p->key_exchange[i] == TG_KX_NONE)
@@ -201,28 +204,30 @@ static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
 	}
 	st->clear = false;
 	tg_ses_stream_mode(st);
-	if((st->key == NULL || tg_key_kx(st->key) != kx) && !key_new(x, st, kx))
+	if((st->far.key == NULL || tg_key_kx(st->far.key) != kx)
+			&& !key_new(x, st, kx))
 		return false;
 	if(remote_path(m, st)) {
 		st->moved = true;
-		tg_key_peer_moved(st->key);
+		tg_key_peer_moved(st->far.key);
 	}
-	rc = tg_key_take_offer(st->key, m);
+	rc = tg_key_take_offer(st->far.key, m);
 	return rc == TG_KEY_OK ? true : key_error(x, rc);
 }
 
 /* DTLS: where our ClientHello goes, or where to expect one from */
 static void connect_dtls(struct tg_ses_stream *st)
 {
-	struct tg_key_path rtcp = st->remote;
+	struct tg_key_path rtcp = st->far.remote;
 
-	if(tg_key_kx(st->key) != TG_KX_DTLS)
+	if(tg_key_kx(st->far.key) != TG_KX_DTLS)
 		return;
-	tg_key_set_components(st->key, !st->mux);
-	tg_key_connect(st->key, TG_KEY_RTP, &st->remote, tg_ses_now_ms());
-	if(!st->mux) {
-		rtcp.port = st->remote_rtcp;
-		tg_key_connect(st->key, TG_KEY_RTCP, &rtcp, tg_ses_now_ms());
+	atomic_store(&tg_ses_timers, true);
+	tg_key_set_components(st->far.key, !st->far.mux);
+	tg_key_connect(st->far.key, TG_KEY_RTP, &st->far.remote, tg_ses_now_ms());
+	if(!st->far.mux) {
+		rtcp.port = st->far.remote_rtcp;
+		tg_key_connect(st->far.key, TG_KEY_RTCP, &rtcp, tg_ses_now_ms());
 	}
 }
 
@@ -241,51 +246,35 @@ static bool start_media(struct tg_ngx *x, struct tg_ses_stream *st)
 	}
 }
 
-/*
- * A second far end answers the same offer (forked INVITE): it gets a key
- * object of its own, and its media takes over; our own keys are the same ones
- * for both, so the sending context goes on and no keystream is used twice.
- */
-static bool fork_key(struct tg_ngx *x, struct tg_ses_stream *st)
-{
-	struct tg_key *fork = tg_key_fork(st->key, st);
-
-	if(fork == NULL)
-		return no_memory(x);
-	tg_key_free(st->key);
-	st->key = fork;
-	st->generation = 0;
-	tg_srtp_free(st->rx[TG_KEY_RTP]);
-	tg_srtp_free(st->rx[TG_KEY_RTCP]);
-	st->rx[TG_KEY_RTP] = st->rx[TG_KEY_RTCP] = NULL;
-	return true;
-}
-
 static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
-		const struct tg_sdp_media *m, bool forked)
+		const struct tg_sdp_media *m)
 {
 	enum tg_key_rc rc;
 
-	if(st->key == NULL)
+	if(st->far.key == NULL)
 		return st->clear && may_fall_to_clear(st, m)
 					   ? true
 					   : tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 							   "an answer to a media line without our offer");
-	st->mux = m->rtcp_mux;
 	if(may_fall_to_clear(st, m))
 		return fall_to_clear(x, st);
-	if(forked && !fork_key(x, st))
-		return false;
+	if(x->forked && !tg_ses_fork_enter(st, x->to_tag))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"too many far ends answer one offer");
+	st->far.mux = m->rtcp_mux;
 	if(remote_path(m, st)) {
 		st->moved = true;
-		tg_key_peer_moved(st->key);
+		tg_key_peer_moved(st->far.key);
 	}
-	rc = tg_key_take_answer(st->key, m);
+	rc = tg_key_take_answer(st->far.key, m);
 	if(rc == TG_KEY_NONE)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_CLEAR,
 				"a media line of the answer carries no keys");
 	if(rc != TG_KEY_OK)
 		return key_error(x, rc);
+	/* every far end of the fork knows the key of the one offer */
+	if(x->forked && tg_key_kx(st->far.key) == TG_KX_SDES)
+		st->moved = true;
 	st->clear = false;
 	tg_ses_stream_mode(st);
 	return start_media(x, st);
@@ -331,13 +320,34 @@ static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"more media lines than the leg has or may have");
 	pthread_mutex_lock(&st->lock);
-	st->ice[0] = has_ice(sdp, m);
-	ok = offer ? take_offer(x, st, m) : take_answer(x, st, m, x->forked);
+	ok = offer ? take_offer(x, st, m) : take_answer(x, st, m);
+	if(ok)
+		st->far.ice = has_ice(sdp, m);
 	pthread_mutex_unlock(&st->lock);
 	return ok;
 }
 
-bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+/* A refused answer of one far end leaves those of the others in force */
+static bool settle_forks(struct tg_ngx *x, struct tg_ses_leg *leg, bool taken)
+{
+	bool ok = true;
+
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		struct tg_ses_stream *st = leg->stream[i];
+
+		if(st == NULL)
+			continue;
+		pthread_mutex_lock(&st->lock);
+		if(!taken)
+			tg_ses_fork_back(st);
+		else if(!tg_ses_fork_keep(st, x->to_tag))
+			ok = no_memory(x);
+		pthread_mutex_unlock(&st->lock);
+	}
+	return ok;
+}
+
+static bool lines_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		struct tg_span text, struct tg_span *out)
 {
 	struct tg_sdp_edit *edit;
@@ -362,6 +372,14 @@ bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	return out->ptr != NULL ? true : no_memory(x);
 }
 
+bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
+		struct tg_span text, struct tg_span *out)
+{
+	bool ok = lines_in(x, leg, offer, text, out);
+
+	return offer ? ok : settle_forks(x, leg, ok) && ok;
+}
+
 bool tg_ngx_can_secure(struct tg_ngx *x, struct tg_span text)
 {
 	struct tg_sdp sdp;
@@ -378,21 +396,31 @@ bool tg_ngx_can_secure(struct tg_ngx *x, struct tg_span text)
 
 /* ---- sockets ------------------------------------------------------------ */
 
-/* Bound address first; then what an advertised address stands for; at last
- * the port alone, when it names one socket only (media-address of a script) */
+/*
+ * Bound address first; then what an advertised address stands for. The port
+ * alone, when it names one socket only, where the daemon wrote an address
+ * that is none of its own: `media-address` of this request, or the zero
+ * address of a call on hold (RFC 3264 section 8.4).
+ */
 static struct tg_ses_socket *find_socket(
 		struct tg_ngx *x, const struct tg_addr *addr, uint16_t port)
 {
+	static const struct tg_addr none4 = {.family = 4}, none6 = {.family = 6};
 	struct tg_ses_socket *s;
-	struct tg_addr bound;
+	struct tg_addr other;
 
 	if(port == 0)
 		return NULL;
 	s = tg_ses_call_socket(x->call, addr, port);
 	if(s == NULL && x->host->advertised != NULL
-			&& x->host->advertised(x->host->ctx, addr, &bound))
-		s = tg_ses_call_socket(x->call, &bound, port);
-	return s != NULL ? s : tg_ses_call_socket_by_port(x->call, port);
+			&& x->host->advertised(x->host->ctx, addr, &other))
+		s = tg_ses_call_socket(x->call, &other, port);
+	if(s == NULL
+			&& (tg_addr_eq(addr, &none4) || tg_addr_eq(addr, &none6)
+					|| (tg_addr_parse(x->media_address, &other)
+							&& tg_addr_eq(addr, &other))))
+		s = tg_ses_call_socket_by_port(x->call, port);
+	return s;
 }
 
 /* "a=candidate:F C UDP P ADDRESS PORT typ ...", RFC 8839 section 5.1 */
@@ -501,23 +529,37 @@ bool tg_ngx_plain_out(
 	return out->ptr != NULL ? true : no_memory(x);
 }
 
+/* RTP, and RTCP on the next port when the daemon has made one for it */
+static bool attach_pair(struct tg_ngx *x, struct tg_ses_stream *st,
+		struct tg_ses_socket *rtp, uint64_t *order)
+{
+	struct tg_ses_socket *rtcp = tg_ses_call_next_held(x->call, rtp->order);
+
+	*order = rtp->order;
+	if(!tg_ses_stream_attach(st, rtp, TG_KEY_RTP))
+		return false;
+	if(rtcp == NULL || rtcp->port != rtp->port + 1
+			|| !tg_addr_eq(&rtcp->addr, &rtp->addr))
+		return true;
+	*order = rtcp->order;
+	return tg_ses_stream_attach(st, rtcp, TG_KEY_RTCP);
+}
+
 bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg)
 {
 	uint64_t order = x->bound_before;
 
 	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		struct tg_ses_stream *st = leg->stream[i];
+		struct tg_ses_socket *s;
 
-		for(int j = 0; st != NULL && j < TG_KEY_COMPONENTS; j++) {
-			struct tg_ses_socket *s = tg_ses_call_next_held(x->call, order);
-
-			if(s == NULL)
-				return true;
-			order = s->order;
-			if(!tg_ses_stream_attach(st, s, (enum tg_key_component)j))
-				return tg_ngx_refuse(x, TG_REASON_INTERNAL,
-						"the sockets of a forked answer are not clear");
-		}
+		if(leg->stream[i] == NULL)
+			continue;
+		s = tg_ses_call_next_held(x->call, order);
+		if(s == NULL)
+			return true;
+		if(!attach_pair(x, leg->stream[i], s, &order))
+			return tg_ngx_refuse(x, TG_REASON_INTERNAL,
+					"the sockets of a forked answer are not clear");
 	}
 	return true;
 }
@@ -528,7 +570,7 @@ static struct tg_span protocol(const struct tg_ses_stream *st,
 		const struct tg_sdp_media *m, bool offer)
 {
 	const struct tg_ng_profile *p = &st->leg->profile;
-	bool dtls = st->key != NULL && tg_key_kx(st->key) == TG_KX_DTLS;
+	bool dtls = st->far.key != NULL && tg_key_kx(st->far.key) == TG_KX_DTLS;
 
 	/* an answer repeats the offer's protocol (RFC 3264 section 6), but the
 	 * Microsoft dialect accepts an optional offer as RTP/SAVP */
@@ -553,20 +595,21 @@ static bool make_lines(struct tg_ngx *x, struct tg_ses_stream *st, bool offer,
 
 	lines->n = 0;
 	if(offer) {
-		if(st->key == NULL && !key_new(x, st, st->leg->profile.key_exchange[0]))
+		if(st->far.key == NULL
+				&& !key_new(x, st, st->leg->profile.key_exchange[0]))
 			return false;
 		st->clear = false;
 		/* a supported leg that is clear goes on so until the answer */
 		if(st->leg->profile.level == TG_LEVEL_REQUIRED)
 			tg_ses_stream_mode(st);
-		rc = tg_key_offer(st->key, st->moved, lines);
+		rc = tg_key_offer(st->far.key, st->moved, lines);
 	} else {
 		if(st->clear)
 			return true;
-		if(st->key == NULL)
+		if(st->far.key == NULL)
 			return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 					"an answer to a media line that was not offered");
-		rc = tg_key_answer(st->key, st->moved, lines);
+		rc = tg_key_answer(st->far.key, st->moved, lines);
 	}
 	if(rc != TG_KEY_OK)
 		return key_error(x, rc);
@@ -617,9 +660,9 @@ static bool media_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	if(!attach_all(x, st, sdp, m))
 		return false;
 	pthread_mutex_lock(&st->lock);
-	st->ice[1] = has_ice(sdp, m);
+	st->ice = has_ice(sdp, m);
 	if(!offer && !m->rtcp_mux)
-		st->mux = false;
+		st->far.mux = false;
 	ok = make_lines(x, st, offer, &lines);
 	proto = protocol(st, m, offer);
 	pthread_mutex_unlock(&st->lock);

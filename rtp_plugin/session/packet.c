@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session/packet.h"
 
+#include "session/fork.h"
+
 #include <time.h>
 
 #define STUN_HEADER_OCTETS 20
@@ -53,7 +55,23 @@ void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why)
 static struct tg_srtp *context(struct tg_srtp *const ctx[2],
 		const struct tg_ses_stream *st, int component)
 {
-	return ctx[st->separate && component == TG_KEY_RTCP ? 1 : 0];
+	return ctx[st->far.separate && component == TG_KEY_RTCP ? 1 : 0];
+}
+
+/* To the far end that the source is said to be; else to the present one */
+static void take_dtls(struct tg_ses_stream *st, int component,
+		const struct tg_key_path *from, const uint8_t *packet, size_t octets)
+{
+	struct tg_ses_fork *f = tg_ses_fork_from(st, from);
+
+	if(f != NULL)
+		tg_ses_fork_swap(st, f);
+	tg_key_datagram(st->far.key, (enum tg_key_component)component, from, packet,
+			octets, tg_ses_now_ms());
+	(void)!tg_ses_stream_rekey(st);
+	if(f != NULL && st->fork != NULL)
+		tg_ses_fork_swap(st, f);
+	atomic_store(&tg_ses_timers, true);
 }
 
 static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
@@ -61,21 +79,20 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
 {
 	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
 	struct tg_srtp *rx;
+	enum tg_srtp_rc rc;
 
 	switch(kind) {
 		case TG_SRTP_KIND_STUN:
 			/* without an agent the daemon would take it for media */
-			if(!is_stun(packet, *octets) || !st->ice[0] || !st->ice[1])
+			if(!is_stun(packet, *octets) || !st->far.ice || !st->ice)
 				return dropped(st, 0, TG_SES_DROP_KIND);
 			st->stun[0]++;
 			return TG_SES_PASS;
 		case TG_SRTP_KIND_DTLS:
 			st->dtls++;
-			if(st->key == NULL || tg_key_kx(st->key) != TG_KX_DTLS)
+			if(st->far.key == NULL || tg_key_kx(st->far.key) != TG_KX_DTLS)
 				return dropped(st, 0, TG_SES_DROP_KIND);
-			tg_key_datagram(st->key, (enum tg_key_component)component, from,
-					packet, *octets, tg_ses_now_ms());
-			(void)!tg_ses_stream_rekey(st);
+			take_dtls(st, component, from, packet, *octets);
 			return TG_SES_DROP; /* consumed */
 		case TG_SRTP_KIND_RTP:
 		case TG_SRTP_KIND_RTCP:
@@ -83,12 +100,14 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
 		default:
 			return dropped(st, 0, TG_SES_DROP_KIND);
 	}
-	rx = context(st->rx, st, component);
-	if(rx == NULL)
+	rx = context(st->far.rx, st, component);
+	if(rx == NULL && st->fork == NULL)
 		return dropped(st, 0, TG_SES_DROP_NO_KEY);
-	if(tg_srtp_unprotect(rx, kind, packet, octets) != TG_SRTP_OK)
-		return dropped(st, 0, TG_SES_DROP_SRTP);
-	return TG_SES_PASS;
+	if(st->fork == NULL)
+		rc = tg_srtp_unprotect(rx, kind, packet, octets);
+	else
+		rc = tg_ses_fork_unprotect(st, component, from, kind, packet, octets);
+	return rc == TG_SRTP_OK ? TG_SES_PASS : dropped(st, 0, TG_SES_DROP_SRTP);
 }
 
 static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
@@ -97,14 +116,14 @@ static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
 	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
 	struct tg_srtp *tx;
 
-	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets) && st->ice[0]
-			&& st->ice[1]) {
+	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets) && st->far.ice
+			&& st->ice) {
 		st->stun[1]++;
 		return TG_SES_PASS;
 	}
 	if(kind != TG_SRTP_KIND_RTP && kind != TG_SRTP_KIND_RTCP)
 		return dropped(st, 1, TG_SES_DROP_KIND);
-	tx = context(st->tx, st, component);
+	tx = context(st->far.tx, st, component);
 	if(tx == NULL)
 		return dropped(st, 1, TG_SES_DROP_NO_KEY);
 	if(tg_srtp_protect(tx, kind, packet, octets, capacity) != TG_SRTP_OK)
@@ -171,7 +190,7 @@ void tg_ses_packet_prefetch(struct tg_ses_socket *s)
 
 	if(st != NULL) {
 		__builtin_prefetch(st, 1, 3);
-		tg_srtp_prefetch(__atomic_load_n(&st->rx[0], __ATOMIC_RELAXED));
+		tg_srtp_prefetch(__atomic_load_n(&st->far.rx[0], __ATOMIC_RELAXED));
 	}
 	if(ahead != NULL) {
 		__builtin_prefetch(ahead, 1, 3);
@@ -188,7 +207,7 @@ void tg_ses_packet_pair(struct tg_ses_socket *in, struct tg_ses_socket *out)
 
 	if(st == NULL)
 		return;
-	tx = __atomic_load_n(&st->tx[0], __ATOMIC_RELAXED);
+	tx = __atomic_load_n(&st->far.tx[0], __ATOMIC_RELAXED);
 	if(atomic_load_explicit(&in->ahead[1], memory_order_relaxed) == tx)
 		return;
 	atomic_store_explicit(&in->ahead[0], st, memory_order_relaxed);

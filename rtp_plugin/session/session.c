@@ -3,7 +3,7 @@
  *
  * Calls, legs and streams. See session.h for who locks and who owns what.
  */
-#include "session/session.h"
+#include "session/fork.h"
 
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -91,11 +91,64 @@ void tg_ses_call_ref(struct tg_ses_call *c)
 	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
 }
 
+/* ---- what was counted ---------------------------------------------------- */
+
+static struct tg_ses_sums past;
+static pthread_mutex_t past_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void tg_ses_sums_add(
+		struct tg_ses_sums *s, enum tg_srtp_dir dir, const struct tg_srtp *ctx)
+{
+	const struct tg_srtp_counters *c = ctx ? tg_srtp_counters(ctx) : NULL;
+
+	if(c == NULL)
+		return;
+	s->packets[dir] += c->rtp_packets;
+	s->rtcp[dir] += c->rtcp_packets;
+	s->octets[dir] += c->octets;
+	for(int i = 0; i < TG_SRTP_RC_COUNT; i++)
+		s->refused[dir][i] += c->refused[i];
+	s->restarts += c->restarts;
+	s->lifetime_warnings += c->lifetime_warnings;
+	s->rekeys += c->rekeys;
+}
+
+void tg_ses_sums_past(struct tg_ses_sums *out)
+{
+	pthread_mutex_lock(&past_lock);
+	*out = past;
+	pthread_mutex_unlock(&past_lock);
+}
+
+static void sums_keep(const struct tg_ses_stream *st)
+{
+	pthread_mutex_lock(&past_lock);
+	for(int dir = 0; dir < 2; dir++) {
+		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
+			past.drop[dir][i] += st->drop[dir][i];
+	}
+	pthread_mutex_unlock(&past_lock);
+}
+
+void tg_ses_context_free(struct tg_srtp **ctx, enum tg_srtp_dir dir)
+{
+	if(*ctx == NULL)
+		return;
+	pthread_mutex_lock(&past_lock);
+	tg_ses_sums_add(&past, dir, *ctx);
+	pthread_mutex_unlock(&past_lock);
+	tg_srtp_free(*ctx);
+	*ctx = NULL;
+}
+
+/* ---- the end of a call --------------------------------------------------- */
+
 static void stream_free(struct tg_ses_stream *st)
 {
 	if(st == NULL)
 		return;
 	tg_ses_stream_close(st);
+	sums_keep(st);
 	pthread_mutex_destroy(&st->lock);
 	free(st);
 }
@@ -190,19 +243,42 @@ void tg_ses_call_done(struct tg_ses_call *c)
 	tg_ses_call_end_if_idle(c);
 }
 
+/* The calls of one bucket, each counted; NULL: none, or no memory */
+static struct tg_ses_call **calls_of(size_t i, size_t *n)
+{
+	struct tg_ses_call **list = NULL;
+
+	*n = 0;
+	pthread_mutex_lock(&table_lock);
+	for(struct tg_ses_call *c = bucket[i]; c != NULL; c = c->next)
+		++*n;
+	if(*n != 0)
+		list = malloc(*n * sizeof(*list));
+	*n = 0;
+	for(struct tg_ses_call *c = bucket[i]; list && c != NULL; c = c->next) {
+		tg_ses_call_ref(c);
+		list[(*n)++] = c;
+	}
+	pthread_mutex_unlock(&table_lock);
+	return list;
+}
+
 void tg_ses_calls_each(bool (*fn)(void *ctx, struct tg_ses_call *c), void *ctx)
 {
 	bool more = true;
 
-	pthread_mutex_lock(&table_lock);
 	for(size_t i = 0; i < BUCKETS && more; i++) {
-		for(struct tg_ses_call *c = bucket[i]; c != NULL && more; c = c->next) {
-			pthread_mutex_lock(&c->lock);
-			more = fn(ctx, c);
-			pthread_mutex_unlock(&c->lock);
+		size_t n;
+		struct tg_ses_call **list = calls_of(i, &n);
+
+		for(size_t j = 0; j < n; j++) {
+			pthread_mutex_lock(&list[j]->lock);
+			more = more && (list[j]->dead || fn(ctx, list[j]));
+			pthread_mutex_unlock(&list[j]->lock);
+			tg_ses_call_put(list[j]);
 		}
+		free(list);
 	}
-	pthread_mutex_unlock(&table_lock);
 }
 
 size_t tg_ses_calls_count(void)
@@ -233,6 +309,16 @@ struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
 			break;
 	}
 	return unanswered ? leg : NULL;
+}
+
+struct tg_ses_leg *tg_ses_leg_of_branch(
+		struct tg_ses_call *c, struct tg_span branch)
+{
+	struct tg_ses_leg *leg = c->leg;
+
+	while(leg != NULL && !tg_span_eq(branch, tg_span_cstr(leg->branch)))
+		leg = leg->next;
+	return leg;
 }
 
 static bool copy_name(char *out, size_t octets, struct tg_span s)
@@ -280,7 +366,25 @@ bool tg_ses_leg_set_profile(
 	leg->profile = *profile;
 	leg->profile.peer = tg_span_cstr(leg->peer);
 	leg->profile.identity = tg_span_cstr(leg->identity);
+	leg->closed = false;
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		if(leg->stream[i] == NULL)
+			continue;
+		pthread_mutex_lock(&leg->stream[i]->lock);
+		leg->stream[i]->replay_window = profile->replay_window;
+		pthread_mutex_unlock(&leg->stream[i]->lock);
+	}
 	return true;
+}
+
+/* Branches that ended hold nothing but their names */
+static bool room_for_leg(const struct tg_ses_call *c)
+{
+	unsigned open = 0;
+
+	for(const struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next)
+		open += leg->closed ? 0 : 1;
+	return open < TG_SES_LEGS_MAX && c->n_legs < TG_SES_LEGS_EVER_MAX;
 }
 
 struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
@@ -288,7 +392,7 @@ struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 {
 	struct tg_ses_leg *leg;
 
-	if(c->n_legs >= TG_SES_LEGS_MAX)
+	if(!room_for_leg(c))
 		return NULL;
 	leg = calloc(1, sizeof(*leg));
 	if(leg == NULL)
@@ -305,18 +409,25 @@ struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 	return leg;
 }
 
+/* Not only of st->socket: with ICE, and after a move, there are more */
+static void set_mode(struct tg_ses_stream *st, enum tg_ses_mode mode)
+{
+	for(struct tg_ses_socket *s = st->leg->call->socket; s; s = s->next) {
+		if(atomic_load(&s->stream) == st)
+			atomic_store(&s->mode, (int)mode);
+	}
+}
+
 void tg_ses_leg_close(struct tg_ses_leg *leg)
 {
+	leg->closed = true;
 	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
 		struct tg_ses_stream *st = leg->stream[i];
 
 		if(st == NULL)
 			continue;
 		pthread_mutex_lock(&st->lock);
-		for(int j = 0; j < TG_KEY_COMPONENTS; j++) {
-			if(st->socket[j] != NULL)
-				atomic_store(&st->socket[j]->mode, TG_SES_HELD);
-		}
+		set_mode(st, TG_SES_HELD);
 		tg_ses_stream_close(st);
 		pthread_mutex_unlock(&st->lock);
 	}
@@ -339,6 +450,7 @@ struct tg_ses_stream *tg_ses_stream_get(
 	pthread_mutex_init(&st->lock, NULL);
 	st->leg = leg;
 	st->index = index;
+	st->replay_window = leg->profile.replay_window;
 	leg->stream[index] = st;
 	return st;
 }
@@ -363,71 +475,101 @@ bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,
 	return true;
 }
 
-static enum tg_srtp_rc renew(struct tg_ses_stream *st,
-		enum tg_key_component component, enum tg_srtp_dir dir,
-		struct tg_srtp **ctx)
+/*
+ * anew: the far end counts from zero under new keys (a DTLS association), so
+ * the context of the old ones goes, with its roll-over counters.
+ */
+static enum tg_srtp_rc renew_tx(
+		struct tg_ses_stream *st, const struct tg_srtp_keys *keys, int i)
 {
 	struct tg_srtp_config config = {
-			.dir = dir, .replay_window = st->leg->profile.replay_window};
-	struct tg_srtp_keys keys;
-	enum tg_srtp_rc rc = TG_SRTP_OK;
+			.dir = TG_SRTP_TX, .ssrc_max = TG_SRTP_SSRC_MAX};
+	bool anew = tg_key_kx(st->far.key) == TG_KX_DTLS;
+	struct tg_srtp *next = NULL;
+	enum tg_srtp_rc rc;
 
-	if(!tg_key_material(st->key, component, dir, &keys)) {
-		tg_srtp_free(*ctx);
-		*ctx = NULL;
-		return TG_SRTP_OK;
-	}
-	if(*ctx != NULL)
-		rc = tg_srtp_set_keys(*ctx, &keys);
+	if(st->far.tx[i] != NULL
+			&& (!anew || tg_srtp_has_keys(st->far.tx[i], keys)))
+		return tg_srtp_set_keys(st->far.tx[i], keys);
+	next = tg_ses_fork_take_tx(st, keys);
+	rc = next != NULL ? TG_SRTP_OK : tg_srtp_new(&config, keys, &next);
+	if(rc != TG_SRTP_OK)
+		return rc;
+	tg_ses_context_free(&st->far.tx[i], TG_SRTP_TX);
+	st->far.tx[i] = next;
+	return TG_SRTP_OK;
+}
+
+static enum tg_srtp_rc renew_rx(
+		struct tg_ses_stream *st, const struct tg_srtp_keys *keys, int i)
+{
+	struct tg_srtp_config config = {.dir = TG_SRTP_RX,
+			.replay_window = st->replay_window,
+			.ssrc_max = TG_SRTP_SSRC_MAX};
+
+	if(st->far.rx[i] != NULL)
+		return tg_srtp_set_keys(st->far.rx[i], keys);
+	return tg_srtp_new(&config, keys, &st->far.rx[i]);
+}
+
+static enum tg_srtp_rc renew(struct tg_ses_stream *st, enum tg_key_component i)
+{
+	enum tg_srtp_rc rc = TG_SRTP_OK;
+	struct tg_srtp_keys keys;
+
+	if(tg_key_material(st->far.key, i, TG_SRTP_RX, &keys))
+		rc = renew_rx(st, &keys, (int)i);
 	else
-		rc = tg_srtp_new(&config, &keys, ctx);
+		tg_ses_context_free(&st->far.rx[i], TG_SRTP_RX);
+	if(!tg_key_material(st->far.key, i, TG_SRTP_TX, &keys))
+		tg_ses_context_free(&st->far.tx[i], TG_SRTP_TX);
+	else if(rc == TG_SRTP_OK)
+		rc = renew_tx(st, &keys, (int)i);
 	tg_srtp_keys_wipe(&keys);
 	return rc;
 }
 
 enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
 {
-	enum tg_srtp_rc rc = TG_SRTP_OK;
+	enum tg_srtp_rc rc;
 	uint32_t generation;
 
-	if(st->key == NULL)
+	if(st->far.key == NULL)
 		return TG_SRTP_NO_KEY;
-	generation = tg_key_generation(st->key);
-	if(generation == st->generation)
-		return TG_SRTP_OK;
-	st->separate = tg_key_kx(st->key) == TG_KX_DTLS && !st->mux;
-	for(int i = 0; i < (st->separate ? 2 : 1) && rc == TG_SRTP_OK; i++) {
-		rc = renew(st, (enum tg_key_component)i, TG_SRTP_RX, &st->rx[i]);
-		if(rc == TG_SRTP_OK)
-			rc = renew(st, (enum tg_key_component)i, TG_SRTP_TX, &st->tx[i]);
+	st->far.separate = tg_key_kx(st->far.key) == TG_KX_DTLS && !st->far.mux;
+	if(!st->far.separate) {
+		tg_ses_context_free(&st->far.rx[TG_KEY_RTCP], TG_SRTP_RX);
+		tg_ses_context_free(&st->far.tx[TG_KEY_RTCP], TG_SRTP_TX);
 	}
+	generation = tg_key_generation(st->far.key);
+	if(generation == st->far.generation)
+		return TG_SRTP_OK;
+	rc = renew(st, TG_KEY_RTP);
+	if(rc == TG_SRTP_OK && st->far.separate)
+		rc = renew(st, TG_KEY_RTCP);
 	if(rc == TG_SRTP_OK)
-		st->generation = generation;
-	else
+		st->far.generation = generation;
+	else if(st->undo == NULL) /* else the one before takes its place again */
 		tg_ses_stream_close(st);
 	return rc;
 }
 
 void tg_ses_stream_mode(struct tg_ses_stream *st)
 {
-	int mode = st->clear ? TG_SES_PLAIN : TG_SES_SECURED;
-
-	/* not only st->socket: with ICE, and after a move, there are more */
-	for(struct tg_ses_socket *s = st->leg->call->socket; s; s = s->next) {
-		if(atomic_load(&s->stream) == st)
-			atomic_store(&s->mode, mode);
-	}
+	set_mode(st, st->clear ? TG_SES_PLAIN : TG_SES_SECURED);
 }
 
 void tg_ses_stream_close(struct tg_ses_stream *st)
 {
 	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
-		tg_srtp_free(st->rx[i]);
-		tg_srtp_free(st->tx[i]);
-		st->rx[i] = st->tx[i] = NULL;
+		tg_ses_context_free(&st->far.rx[i], TG_SRTP_RX);
+		tg_ses_context_free(&st->far.tx[i], TG_SRTP_TX);
 	}
-	tg_key_free(st->key);
-	st->key = NULL;
-	st->generation = 0;
+	tg_ses_forks_free(st);
+	tg_key_free(st->far.key);
+	free(st->far.tag);
+	st->far.key = NULL;
+	st->far.tag = NULL;
+	st->far.generation = 0;
 	st->clear = false;
 }

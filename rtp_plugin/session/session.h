@@ -22,7 +22,7 @@
  * pulls it from under the others. Memory of sockets is never given back to
  * the system, which makes the lookup safe without a lock.
  *
- * Locks, always in this order: table, call, stream. The packet path takes the
+ * Locks, always in this order: table, call, stream, sums. The packet path takes the
  * stream's alone.
  */
 #ifndef TG_SESSION_SESSION_H
@@ -95,36 +95,66 @@ enum tg_ses_drop { /* why a packet of a held or secured socket went nowhere */
 };
 extern const char *const tg_ses_drop_name[TG_SES_DROP_COUNT];
 
-struct tg_ses_stream {
-	pthread_mutex_t lock;
-	struct tg_ses_leg *leg;
-	unsigned index; /* of the m= line */
-	bool clear;     /* a supported leg that fell to clear: mode PLAIN */
-	bool mux;       /* RTP and RTCP on one port, as far as is known */
-	bool ice[2];    /* the last description of the far end, ours, had ICE */
+/* The keys toward one far end, and what its last description said */
+struct tg_ses_far {
+	char *tag; /* own copy; NULL: not answered yet, or it made the offer */
 	struct tg_key *key;
 	struct tg_srtp *rx[TG_KEY_COMPONENTS]; /* [RTCP] only when it has keys */
 	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
 	uint32_t generation; /* of the key material in rx and tx */
 	bool separate;       /* RTCP has contexts of its own */
+	bool mux;            /* RTP and RTCP on one port, as far as is known */
+	bool ice;            /* it has an ICE agent */
+	struct tg_key_path remote;
+	uint16_t remote_rtcp;
+};
+
+/* Another far end that answered the same offer: see fork.h */
+struct tg_ses_fork {
+	struct tg_ses_fork *next;
+	struct tg_ses_far far;
+	bool fresh; /* its first answer is still being read */
+};
+
+struct tg_ses_stream {
+	pthread_mutex_t lock;
+	struct tg_ses_leg *leg;
+	unsigned index; /* of the m= line */
+	bool clear;     /* a supported leg that fell to clear: mode PLAIN */
+	bool ice;       /* our last description had ICE */
+	uint16_t replay_window;
+	struct tg_ses_far far; /* the one that answered last */
+	struct tg_ses_fork *fork;
+	struct tg_ses_fork *undo; /* present until its successor's answer is read */
 	/* the latest ones, to send from; others may be attached as well (ICE).
 	 * Borrowed from the call */
 	struct tg_ses_socket *socket[TG_KEY_COMPONENTS];
-	struct tg_key_path local;  /* as our last description said */
-	struct tg_key_path remote; /* as the far end's last description said */
-	uint16_t remote_rtcp;
+	struct tg_key_path local; /* as our last description said */
 	bool moved;     /* local or remote changed since local keys were made */
 	char proto[32]; /* of the far end's last offer: the answer repeats it */
-	enum tg_reason failed;               /* DTLS: why */
 	uint64_t drop[2][TG_SES_DROP_COUNT]; /* [rx, tx] */
 	uint64_t stun[2];
 	uint64_t dtls;
 };
 
+/* What streams have counted that are gone, and contexts whose keys are */
+struct tg_ses_sums {
+	uint64_t packets[2], rtcp[2], octets[2]; /* [rx, tx] */
+	uint64_t refused[2][TG_SRTP_RC_COUNT];
+	uint64_t drop[2][TG_SES_DROP_COUNT];
+	uint64_t restarts, lifetime_warnings, rekeys;
+};
+void tg_ses_sums_add(
+		struct tg_ses_sums *s, enum tg_srtp_dir dir, const struct tg_srtp *ctx);
+void tg_ses_sums_past(struct tg_ses_sums *out);
+/* Frees *ctx, of which nothing but its counters stays; NULL after it */
+void tg_ses_context_free(struct tg_srtp **ctx, enum tg_srtp_dir dir);
+
 /* ---- legs and calls ----------------------------------------------------- */
 
 #define TG_SES_STREAMS_MAX 8
-#define TG_SES_LEGS_MAX 8
+#define TG_SES_LEGS_MAX 8       /* with keys at one time */
+#define TG_SES_LEGS_EVER_MAX 64 /* branches tried one after the other, too */
 #define TG_SES_TAG_OCTETS_MAX 255
 #define TG_SES_PEER_OCTETS_MAX 63
 
@@ -136,6 +166,7 @@ struct tg_ses_leg {
 	char peer[TG_SES_PEER_OCTETS_MAX + 1];
 	char identity[256];
 	struct tg_ng_profile profile; /* spans point into this struct */
+	bool closed;                  /* since its profile was set last */
 	struct tg_ses_stream *stream[TG_SES_STREAMS_MAX];
 };
 
@@ -184,6 +215,9 @@ size_t tg_ses_calls_count(void);
  * branch that has no tag yet */
 struct tg_ses_leg *tg_ses_leg_find(struct tg_ses_call *c, struct tg_span tag,
 		struct tg_span branch, bool unanswered);
+/* The leg of a branch that is not "", answered or not */
+struct tg_ses_leg *tg_ses_leg_of_branch(
+		struct tg_ses_call *c, struct tg_span branch);
 /* NULL: limit or out of memory */
 struct tg_ses_leg *tg_ses_leg_new(struct tg_ses_call *c, struct tg_span tag,
 		struct tg_span branch, const struct tg_ng_profile *profile);

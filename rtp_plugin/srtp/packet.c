@@ -440,15 +440,16 @@ static bool tx_is_new(const struct tg_srtp *ctx, const struct stream *s,
 static enum tg_srtp_rc send_rtp(struct tg_srtp *ctx, struct packet *k)
 {
 	struct stream *s = find_stream(ctx, k->ssrc);
-	bool behind = false;
+	struct stream unknown = {.ssrc = k->ssrc};
+	bool behind = false, known = s != NULL;
 	uint64_t index;
 	enum tg_srtp_rc rc = TG_SRTP_REPLAY;
 
-	if(!s) {
+	if(!known) {
 		rc = reserve_stream(ctx);
 		if(rc != TG_SRTP_OK)
 			return rc;
-		s = add_stream(ctx, k->ssrc);
+		s = &unknown;
 		rc = TG_SRTP_REPLAY;
 	}
 	for(int attempt = 0; attempt < 2 && rc == TG_SRTP_REPLAY; attempt++) {
@@ -465,6 +466,8 @@ static enum tg_srtp_rc send_rtp(struct tg_srtp *ctx, struct packet *k)
 	}
 	if(rc != TG_SRTP_OK)
 		return rc;
+	if(!known)
+		s = add_stream(ctx, k->ssrc);
 	s->run = 0;
 	if(!s->has_rtp || index > s->high)
 		s->high = index;
@@ -474,15 +477,14 @@ static enum tg_srtp_rc send_rtp(struct tg_srtp *ctx, struct packet *k)
 
 static enum tg_srtp_rc send_rtcp(struct tg_srtp *ctx, struct packet *k)
 {
-	enum tg_srtp_rc rc;
+	bool known = find_stream(ctx, k->ssrc) != NULL;
+	enum tg_srtp_rc rc = known ? TG_SRTP_OK : reserve_stream(ctx);
 
-	if(!find_stream(ctx, k->ssrc)) {
-		rc = reserve_stream(ctx);
-		if(rc != TG_SRTP_OK)
-			return rc;
+	if(rc == TG_SRTP_OK)
+		rc = lib_protect(ctx, k);
+	if(rc == TG_SRTP_OK && !known)
 		add_stream(ctx, k->ssrc);
-	}
-	return lib_protect(ctx, k);
+	return rc;
 }
 
 /* ---- rtpengine's NAT packet --------------------------------------------- */

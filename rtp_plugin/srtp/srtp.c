@@ -309,19 +309,28 @@ static enum tg_srtp_rc change_keys(
 	return note_keys(ctx, keys) ? TG_SRTP_OK : TG_SRTP_NO_MEMORY;
 }
 
-enum tg_srtp_rc tg_srtp_set_keys(
-		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+bool tg_srtp_has_keys(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
-	struct tg_srtp_keys was;
-	enum tg_srtp_rc rc = TG_SRTP_OK;
+	struct tg_srtp_keys in_force;
 	bool same;
 
 	if(!ctx->rtp)
+		return false;
+	tg_srtp_keys_of(ctx, &in_force);
+	same = tg_srtp_keys_eq(&in_force, keys);
+	tg_srtp_keys_wipe(&in_force);
+	return same;
+}
+
+enum tg_srtp_rc tg_srtp_set_keys(
+		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	enum tg_srtp_rc rc;
+
+	if(!ctx->rtp)
 		return TG_SRTP_NO_KEY;
-	tg_srtp_keys_of(ctx, &was);
-	same = tg_srtp_keys_eq(&was, keys);
-	tg_srtp_keys_wipe(&was);
-	if(same)
+	if(tg_srtp_has_keys(ctx, keys))
 		return TG_SRTP_OK;
 	rc = change_keys(ctx, keys);
 	if(rc != TG_SRTP_OK) {

@@ -143,6 +143,10 @@ void tg_srtp_free(struct tg_srtp *ctx);
 enum tg_srtp_rc tg_srtp_set_keys(struct tg_srtp *ctx,
 		const struct tg_srtp_keys *keys) __attribute__((warn_unused_result));
 
+/* Is it open, under these keys? */
+bool tg_srtp_has_keys(
+		const struct tg_srtp *ctx, const struct tg_srtp_keys *keys);
+
 /* ---- packets ------------------------------------------------------------ */
 
 enum tg_srtp_kind { /* RFC 7983 section 7, RFC 5761 section 4 */

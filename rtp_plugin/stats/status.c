@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "ng/exchange.h"
+#include "session/fork.h"
 #include "session/packet.h"
-#include "session/session.h"
 
 #define TICK_MS 20
 #define METRICS_EVERY_MS 10000
@@ -23,44 +23,33 @@
 struct sums {
 	size_t calls, legs, streams[5]; /* by enum tg_key_state */
 	size_t clear;
-	uint64_t packets[2], rtcp[2], octets[2];
-	uint64_t refused[2][TG_SRTP_RC_COUNT];
-	uint64_t drop[2][TG_SES_DROP_COUNT];
-	uint64_t restarts, lifetime_warnings, rekeys;
+	struct tg_ses_sums sum;
 };
 
-static void add_context(struct sums *s, int dir, const struct tg_srtp *ctx)
+static void add_far(struct sums *s, const struct tg_ses_far *far)
 {
-	const struct tg_srtp_counters *c = ctx ? tg_srtp_counters(ctx) : NULL;
-
-	if(c == NULL)
-		return;
-	s->packets[dir] += c->rtp_packets;
-	s->rtcp[dir] += c->rtcp_packets;
-	s->octets[dir] += c->octets;
-	for(int i = 0; i < TG_SRTP_RC_COUNT; i++)
-		s->refused[dir][i] += c->refused[i];
-	s->restarts += c->restarts;
-	s->lifetime_warnings += c->lifetime_warnings;
-	s->rekeys += c->rekeys;
+	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
+		tg_ses_sums_add(&s->sum, TG_SRTP_RX, far->rx[i]);
+		tg_ses_sums_add(&s->sum, TG_SRTP_TX, far->tx[i]);
+	}
 }
 
 static enum tg_key_state state_of(const struct tg_ses_stream *st)
 {
-	return st->key != NULL ? tg_key_state(st->key, TG_KEY_RTP) : TG_KEY_IDLE;
+	return st->far.key != NULL ? tg_key_state(st->far.key, TG_KEY_RTP)
+							   : TG_KEY_IDLE;
 }
 
 static void add_stream(struct sums *s, struct tg_ses_stream *st)
 {
 	s->streams[state_of(st)]++;
 	s->clear += st->clear ? 1 : 0;
-	for(int i = 0; i < TG_KEY_COMPONENTS; i++) {
-		add_context(s, 0, st->rx[i]);
-		add_context(s, 1, st->tx[i]);
-	}
+	add_far(s, &st->far);
+	for(const struct tg_ses_fork *f = st->fork; f != NULL; f = f->next)
+		add_far(s, &f->far);
 	for(int dir = 0; dir < 2; dir++) {
 		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
-			s->drop[dir][i] += st->drop[dir][i];
+			s->sum.drop[dir][i] += st->drop[dir][i];
 	}
 }
 
@@ -106,30 +95,32 @@ static void print_stream(FILE *f, struct tg_ses_stream *st)
 	const char *suite;
 
 	add_stream(&s, st);
-	if(st->key != NULL)
-		tg_key_facts(st->key, &facts);
+	if(st->far.key != NULL)
+		tg_key_facts(st->far.key, &facts);
 	suite = tg_suite_name(facts.suite);
 	fprintf(f,
 			"  stream=%u state=%s keying=%s suite=%s port=%u rx=%llu tx=%llu "
 			"rtcp_rx=%llu rtcp_tx=%llu auth=%llu replay=%llu mki=%llu "
 			"no_key_rx=%llu no_key_tx=%llu kind_rx=%llu kind_tx=%llu",
 			st->index, st->clear ? "clear" : state_name[state_of(st)],
-			st->key != NULL ? tg_kx_name(tg_key_kx(st->key)) : "none",
+			st->far.key != NULL ? tg_kx_name(tg_key_kx(st->far.key)) : "none",
 			suite != NULL ? suite : "none", st->local.port,
-			(unsigned long long)s.packets[0], (unsigned long long)s.packets[1],
-			(unsigned long long)s.rtcp[0], (unsigned long long)s.rtcp[1],
-			(unsigned long long)s.refused[0][TG_SRTP_AUTH],
-			(unsigned long long)s.refused[0][TG_SRTP_REPLAY],
-			(unsigned long long)s.refused[0][TG_SRTP_MKI],
-			(unsigned long long)s.drop[0][TG_SES_DROP_NO_KEY],
-			(unsigned long long)s.drop[1][TG_SES_DROP_NO_KEY],
-			(unsigned long long)s.drop[0][TG_SES_DROP_KIND],
-			(unsigned long long)s.drop[1][TG_SES_DROP_KIND]);
+			(unsigned long long)s.sum.packets[0],
+			(unsigned long long)s.sum.packets[1],
+			(unsigned long long)s.sum.rtcp[0],
+			(unsigned long long)s.sum.rtcp[1],
+			(unsigned long long)s.sum.refused[0][TG_SRTP_AUTH],
+			(unsigned long long)s.sum.refused[0][TG_SRTP_REPLAY],
+			(unsigned long long)s.sum.refused[0][TG_SRTP_MKI],
+			(unsigned long long)s.sum.drop[0][TG_SES_DROP_NO_KEY],
+			(unsigned long long)s.sum.drop[1][TG_SES_DROP_NO_KEY],
+			(unsigned long long)s.sum.drop[0][TG_SES_DROP_KIND],
+			(unsigned long long)s.sum.drop[1][TG_SES_DROP_KIND]);
 	if(state_of(st) == TG_KEY_FAILED)
-		fprintf(f, " reason=%s", tg_reason_get(tg_key_reason(st->key))->id);
-	if(st->key != NULL && tg_key_detail(st->key)[0] != '\0') {
+		fprintf(f, " reason=%s", tg_reason_get(tg_key_reason(st->far.key))->id);
+	if(st->far.key != NULL && tg_key_detail(st->far.key)[0] != '\0') {
 		fprintf(f, " detail=");
-		put_name(f, tg_key_detail(st->key));
+		put_name(f, tg_key_detail(st->far.key));
 	}
 	fputc('\n', f);
 }
@@ -191,10 +182,10 @@ static void one(FILE *f, const char *name, const char *type, const char *help,
 	fprintf(f, "trunkguard_rtp_%s %llu\n", name, (unsigned long long)value);
 }
 
-static void both(
-		FILE *f, const char *name, const char *help, const uint64_t value[2])
+static void both(FILE *f, const char *name, const char *type, const char *help,
+		const uint64_t value[2])
 {
-	metric(f, name, "gauge", help);
+	metric(f, name, type, help);
 	for(int dir = 0; dir < 2; dir++)
 		fprintf(f, "trunkguard_rtp_%s{direction=\"%s\"} %llu\n", name,
 				dir ? "out" : "in", (unsigned long long)value[dir]);
@@ -210,40 +201,87 @@ static void live_calls(FILE *f, const struct sums *s)
 				s->streams[i]);
 	one(f, "streams_clear", "gauge",
 			"media lines of supported legs that run in clear", s->clear);
-	both(f, "live_rtp_packets", "RTP packets of live calls", s->packets);
-	both(f, "live_rtcp_packets", "RTCP packets of live calls", s->rtcp);
-	both(f, "live_octets", "protected octets of live calls", s->octets);
-	metric(f, "live_refused_packets", "gauge",
-			"packets of live calls that SRTP refused");
-	for(int dir = 0; dir < 2; dir++) {
-		for(int i = 1; i < TG_SRTP_RC_COUNT; i++)
-			fprintf(f,
-					"trunkguard_rtp_live_refused_packets{direction=\"%s\","
-					"reason=\"%s\"} %llu\n",
-					dir ? "out" : "in", tg_srtp_rc_name((enum tg_srtp_rc)i),
-					(unsigned long long)s->refused[dir][i]);
-	}
-	metric(f, "live_dropped_packets", "gauge",
-			"packets of live calls that never reached SRTP");
-	for(int dir = 0; dir < 2; dir++) {
+}
+
+/* ---- totals: what lives and what has been -------------------------------- */
+
+/*
+ * A context may end between the two looks and be counted twice, so a value
+ * never goes back to what the next look says.
+ */
+static void rise(uint64_t *shown, uint64_t a, uint64_t b)
+{
+	if(a + b > *shown)
+		*shown = a + b;
+}
+
+static void totals(const struct tg_ses_sums *live, struct tg_ses_sums *shown)
+{
+	struct tg_ses_sums past;
+
+	tg_ses_sums_past(&past);
+	for(int d = 0; d < 2; d++) {
+		rise(&shown->packets[d], past.packets[d], live->packets[d]);
+		rise(&shown->rtcp[d], past.rtcp[d], live->rtcp[d]);
+		rise(&shown->octets[d], past.octets[d], live->octets[d]);
+		for(int i = 0; i < TG_SRTP_RC_COUNT; i++)
+			rise(&shown->refused[d][i], past.refused[d][i],
+					live->refused[d][i]);
 		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
-			fprintf(f,
-					"trunkguard_rtp_live_dropped_packets{direction=\"%s\","
-					"reason=\"%s\"} %llu\n",
-					dir ? "out" : "in", tg_ses_drop_name[i],
-					(unsigned long long)s->drop[dir][i]);
+			rise(&shown->drop[d][i], past.drop[d][i], live->drop[d][i]);
 	}
+	rise(&shown->restarts, past.restarts, live->restarts);
+	rise(&shown->lifetime_warnings, past.lifetime_warnings,
+			live->lifetime_warnings);
+	rise(&shown->rekeys, past.rekeys, live->rekeys);
+}
+
+static void by_reason(
+		FILE *f, const char *name, int dir, const char *reason, uint64_t value)
+{
+	fprintf(f, "trunkguard_rtp_%s{direction=\"%s\",reason=\"%s\"} %llu\n", name,
+			dir ? "out" : "in", reason, (unsigned long long)value);
+}
+
+static void write_totals(FILE *f, const struct tg_ses_sums *s)
+{
+	both(f, "rtp_packets_total", "counter", "SRTP packets passed", s->packets);
+	both(f, "rtcp_packets_total", "counter", "SRTCP packets passed", s->rtcp);
+	both(f, "octets_total", "counter", "protected octets passed", s->octets);
+	metric(f, "refused_packets_total", "counter", "packets that SRTP refused");
+	for(int d = 0; d < 2; d++) {
+		for(int i = 1; i < TG_SRTP_RC_COUNT; i++)
+			by_reason(f, "refused_packets_total", d,
+					tg_srtp_rc_name((enum tg_srtp_rc)i), s->refused[d][i]);
+	}
+	metric(f, "dropped_packets_total", "counter",
+			"packets of secured streams that never reached SRTP");
+	for(int d = 0; d < 2; d++) {
+		for(int i = 0; i < TG_SES_DROP_COUNT; i++)
+			by_reason(f, "dropped_packets_total", d, tg_ses_drop_name[i],
+					s->drop[d][i]);
+	}
+	one(f, "sequence_restarts_total", "counter",
+			"senders that began their sequence again", s->restarts);
+	one(f, "lifetime_warnings_total", "counter",
+			"master keys that passed 7/8 of their lifetime",
+			s->lifetime_warnings);
+	one(f, "rekeys_total", "counter", "changes of keys in running contexts",
+			s->rekeys);
 }
 
 void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host)
 {
+	static struct tg_ses_sums shown; /* one thread writes metrics */
 	struct sums s = {0};
 	uint64_t held[2] = {tg_ses_held_drops(0), tg_ses_held_drops(1)};
 
 	tg_ses_calls_each(sum_call, &s);
 	live_calls(f, &s);
-	both(f, "held_packets", "packets dropped on sockets without a stream",
-			held);
+	totals(&s.sum, &shown);
+	write_totals(f, &shown);
+	both(f, "held_packets_total", "counter",
+			"packets dropped on sockets without a stream", held);
 	one(f, "ng_requests_total", "counter", "ng requests seen",
 			atomic_load(&tg_ngx_counters.requests));
 	one(f, "ng_secured_total", "counter", "ng requests with a valid profile",
@@ -321,6 +359,34 @@ static void serve(int fd, const struct tg_sta_host *host)
 	free(text);
 }
 
+/* True: there is more to come for the present far end */
+static bool tick_far(struct tg_ses_stream *st, uint64_t now)
+{
+	if(st->far.key == NULL)
+		return false;
+	if(tg_key_timeout_ms(st->far.key, now) == 0) {
+		tg_key_tick(st->far.key, now);
+		(void)!tg_ses_stream_rekey(st);
+	}
+	return st->far.key != NULL && tg_key_timeout_ms(st->far.key, now) >= 0;
+}
+
+static bool tick_stream(struct tg_ses_stream *st, uint64_t now)
+{
+	bool more = tick_far(st, now);
+	struct tg_ses_fork *f = st->fork;
+
+	while(f != NULL) {
+		tg_ses_fork_swap(st, f);
+		more = tick_far(st, now) || more;
+		if(st->fork == NULL)
+			return more; /* the whole stream was closed */
+		tg_ses_fork_swap(st, f);
+		f = f->next;
+	}
+	return more;
+}
+
 static bool tick_call(void *ctx, struct tg_ses_call *c)
 {
 	uint64_t now = *(uint64_t *)ctx;
@@ -332,10 +398,8 @@ static bool tick_call(void *ctx, struct tg_ses_call *c)
 			if(st == NULL)
 				continue;
 			pthread_mutex_lock(&st->lock);
-			if(st->key != NULL && tg_key_timeout_ms(st->key, now) == 0) {
-				tg_key_tick(st->key, now);
-				(void)!tg_ses_stream_rekey(st);
-			}
+			if(tick_stream(st, now))
+				atomic_store(&tg_ses_timers, true);
 			pthread_mutex_unlock(&st->lock);
 		}
 	}
@@ -357,7 +421,7 @@ static void *run(void *arg)
 			write_file(host);
 			written = now;
 		}
-		if(atomic_load(&tg_ses_timers))
+		if(atomic_exchange(&tg_ses_timers, false))
 			tg_ses_calls_each(tick_call, &now);
 		if(poll(&p, 1, TICK_MS) != 1 || !(p.revents & POLLIN))
 			continue;
