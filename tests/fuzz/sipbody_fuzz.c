@@ -3,7 +3,8 @@
  *
  * Any octets as a SIP message. What is taken must come out as it went in when
  * its descriptions are put back, but for a Content-Length that is set right;
- * with others in their place it must be read again, with those in it.
+ * with others in their place it must be read again, with those in it. Each
+ * description is put before a media profile.
  */
 #include <stdlib.h>
 
@@ -73,6 +74,53 @@ static void check_made(const struct tg_media_message *m, struct tg_arena *arena)
 			&& tg_span_eq(again.from_tag, m->from_tag));
 }
 
+static bool holds_key(struct tg_span text, struct tg_arena *arena)
+{
+	struct tg_sdp sdp;
+
+	if(tg_sdp_parse(text, arena, &sdp) != TG_SDP_OK)
+		return false;
+	for(size_t i = 0; i < sdp.n_lines; i++) {
+		if(tg_sdp_carries_key(&sdp.line[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A description without its keys holds none; what leaves with keys does so
+ * only where they are allowed; a stricter level lets nothing more pass.
+ */
+static void check_judgement(struct tg_span text, struct tg_arena *arena)
+{
+	struct tg_pol_media media = {.key_exchange = {TG_KX_SDES},
+			.suite = {TG_SUITE_AES_CM_128_HMAC_SHA1_80}};
+	struct tg_media_ask ask = {.media = &media, .direction = TG_POL_OUT};
+	struct tg_media_finding strict, loose;
+	struct tg_sdp_edit *edit;
+	struct tg_sdp sdp;
+	size_t n;
+
+	if(tg_sdp_parse(text, arena, &sdp) != TG_SDP_OK)
+		return;
+	edit = tg_sdp_edit_new(&sdp, arena);
+	expect(edit && tg_media_strip_keys(&sdp, edit, &n));
+	expect(!holds_key(tg_sdp_edit_apply(edit), arena));
+	tg_media_judge(&sdp, &ask, &strict);
+	expect(strict.reason != TG_REASON_NONE || !holds_key(text, arena));
+	for(int bits = 0; bits < 8; bits++) {
+		ask.direction = bits & 1 ? TG_POL_IN : TG_POL_OUT;
+		ask.offer = bits & 2;
+		ask.keys_allowed = bits & 4;
+		media.level = TG_LEVEL_REQUIRED;
+		tg_media_judge(&sdp, &ask, &strict);
+		media.level = TG_LEVEL_SUPPORTED;
+		tg_media_judge(&sdp, &ask, &loose);
+		expect(strict.reason != TG_REASON_NONE
+				|| loose.reason == TG_REASON_NONE);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct tg_media_message m;
@@ -84,6 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	expect(m.n_sdp == 0 || tg_media_message_has_body(m.bytes));
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	check_places(&m);
+	for(size_t i = 0; i < m.n_sdp; i++)
+		check_judgement(m.sdp[i], &arena);
 	check_writing(&m, &arena);
 	expect(tg_media_message_refusal(&m, 488, "Not Acceptable Here",
 				   TG_SPAN("Warning: x"), &arena)
