@@ -91,6 +91,12 @@ $B/lib/%.list: FORCE
 compile = @mkdir -p $(@D); echo "  CC      $<"; $(CC) $(FLAGS) $(DEPGEN)
 archive = @echo "  AR      $@"; rm -f $@; ar rcs $@ $(filter %.o,$^)
 
+# XML is read by libxml2, and only there
+XML_FLAGS := $(shell pkg-config --cflags-only-I libxml-2.0 2>/dev/null | sed 's/-I/-isystem /g')
+XML_LIBS = -lxml2
+$B/obj/modules/lib/mras/%.o: private FLAGS += $(XML_FLAGS)
+xml_of = $(if $(findstring mras,$(1)),$(XML_LIBS))
+
 $B/obj/modules/lib/%.o: modules/lib/%.c $B/flags
 	$(compile) -fvisibility=hidden -c -o $@ $<
 
@@ -109,7 +115,7 @@ $B/lib/$(1).a: $$($(1)_OBJ) $B/lib/$(1).list
 $B/modules/$(1).so: $$($(1)_OBJ) $(LIB) modules/kamailio.map $B/lib/$(1).list
 	@mkdir -p $$(@D); echo "  LD      $$@"
 	@$(CC) $(SOFLAGS) -Wl,--version-script=modules/kamailio.map -o $$@ \
-		$$($(1)_OBJ) $(LIB) $(CRYPTO)
+		$$($(1)_OBJ) $(LIB) $(CRYPTO) $(call xml_of,$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$m)))
 
@@ -154,7 +160,7 @@ $B/tests/unit/$(1)/%_test: $B/obj/tests/unit/$(1)/%_test.o \
 		$$($(1)_HELP) $(call unit_host,$(1)) $(LIB) $(call unit_srtp,$(1))
 	@mkdir -p $$(@D); echo "  LD      $$@"; $(CC) -pthread $(SAN) -o $$@ \
 		$$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
-		-Wl,--end-group -lcmocka $(CRYPTO) -ldl -lm
+		-Wl,--end-group -lcmocka $(CRYPTO) $(call xml_of,$(1)) -ldl -lm
 endef
 $(foreach p,$(sort $(notdir $(patsubst %/,%,$(dir $(UNIT_SRC))))),\
 	$(eval $(call unit_rules,$p)))
@@ -173,7 +179,7 @@ $B/tests/fuzz/%_fuzz: $B/obj/tests/fuzz/%_fuzz.o \
 		$B/obj/tests/support/fuzz_replay.o $(LIB) $$(call fuzz_extra,$$*)
 	@mkdir -p $(@D); echo "  LD      $@"; $(CC) -pthread $(SAN) -o $@ \
 		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
-		-Wl,--end-group $(CRYPTO) -ldl -lm
+		-Wl,--end-group $(CRYPTO) $(call xml_of,$*) -ldl -lm
 
 test-bins: $(UNIT_BIN) $(FUZZ_BIN)
 
@@ -264,7 +270,8 @@ $B/libfuzzer/%_fuzz: tests/fuzz/%_fuzz.c $(FZ_LIB_SRC) \
 		-Imodules/lib -Imodules -Irtp_plugin -Itests/unit -isystem $(SRTP)/include \
 		$(FZ_FLAGS) -o $@ $< $(FZ_LIB_SRC) \
 		$(if $(filter rtp_%,$*),$(filter-out rtp_plugin/mount/%,\
-		$(wildcard rtp_plugin/*/*.c)) $(SRTP_LIB)) $(CRYPTO) -ldl
+		$(wildcard rtp_plugin/*/*.c)) $(SRTP_LIB)) $(XML_FLAGS) $(CRYPTO) \
+		$(XML_LIBS) -ldl
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$B/libfuzzer/%) ## FUZZ_SECONDS per target with libFuzzer (T=name)
 	@set -e; for f in $^; do n=$$(basename $$f _fuzz); \
 		case " $(T) " in "  "|*" $$n "*) ;; *) continue ;; esac; \

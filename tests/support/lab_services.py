@@ -52,7 +52,7 @@ def web(a_lab, secured):
                          WEB_TLS if secured else WEB_CLEAR)
 
 
-def _http(connection, line, *headers):
+def http(connection, line, *headers):
     connection.socket.settimeout(5)
     # Kamailio takes HTTP that has a Via; it would add one itself otherwise
     connection.send("\r\n".join((
@@ -66,12 +66,12 @@ def _http(connection, line, *headers):
 
 def get(a_lab, path, secured=True, method="GET"):
     with web(a_lab, secured) as c:
-        return _http(c, f"{method} {path} HTTP/1.1")
+        return http(c, f"{method} {path} HTTP/1.1")
 
 
 def upgrade(connection):
     key = base64.b64encode(secrets.token_bytes(16)).decode()
-    return _http(connection, "GET / HTTP/1.1", "Upgrade: websocket",
+    return http(connection, "GET / HTTP/1.1", "Upgrade: websocket",
                  "Connection: Upgrade", "Sec-WebSocket-Version: 13",
                  f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Protocol: sip")
 

@@ -168,3 +168,13 @@ void tg_take_crl_files(struct tg_build *b, const struct tg_key *k,
 	(void)k;
 	take_files(b, e, &t->crl, &t->n_crl);
 }
+
+void tg_take_path(struct tg_build *b, const struct tg_key *k,
+		const struct tg_ini_entry *e, void *object)
+{
+	struct tg_span *out =
+			(struct tg_span *)(void *)((char *)object + k->offset);
+
+	if(e->value.len)
+		*out = full_path(b, e->value);
+}

@@ -256,6 +256,8 @@ static bool make_arrays(struct tg_build *b)
 			{TG_KIND_CLIENTS, (void **)&p->clients, &p->n_clients,
 					&p->clients_label},
 			{TG_KIND_ROUTE, (void **)&p->route, &p->n_route, &p->route_label},
+			{TG_KIND_RELAY, (void **)&p->relay, &p->n_relay, NULL},
+			{TG_KIND_MRAS, (void **)&p->mras, &p->n_mras, NULL},
 	};
 
 	for(size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
@@ -463,6 +465,40 @@ static void fill_routes(struct tg_build *b)
 	}
 }
 
+static void fill_relays(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_relay; i++) {
+		struct tg_made *made = &b->made[TG_KIND_RELAY][i];
+
+		p->relay[i].name = tg_build_string(b, made->section->name);
+		p->relay[i].where = section_where(b, made->section);
+		p->relay[i].udp_port = p->relay[i].tcp_port = 3478; /* RFC 8656 */
+		put_label(b, TG_KIND_RELAY, p->relay, i, made->section);
+		tg_schema_fill(b, TG_KIND_RELAY, made, &p->relay[i]);
+	}
+}
+
+static void fill_mras(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_mras; i++) {
+		struct tg_made *made = &b->made[TG_KIND_MRAS][i];
+
+		p->mras[i].where = section_where(b, made->section);
+		p->mras[i].roles =
+				1u << TG_POL_ROLE_SERVER | 1u << TG_POL_ROLE_MEDIATION;
+		p->mras[i].max_duration_sec = 8 * 3600;
+		p->mras[i].requests_per_min = 600;
+		if(i > 0)
+			tg_build_error(b, made->section->kind.ptr,
+					"there is an [mras] section already");
+		tg_schema_fill(b, TG_KIND_MRAS, made, &p->mras[i]);
+	}
+}
+
 /* ---- tables ------------------------------------------------------------ */
 
 static bool index_rules(struct tg_build *b)
@@ -587,6 +623,8 @@ static bool build_all(struct tg_build *b)
 	fill_peers(b);
 	fill_clients(b);
 	fill_routes(b);
+	fill_relays(b);
+	fill_mras(b);
 	if(b->no_memory || !tg_rules_apply(b))
 		return false;
 	finish_digest(b);

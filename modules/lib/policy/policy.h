@@ -269,6 +269,32 @@ struct tg_pol_route {
 	const struct tg_pol_media *media; /* stricter, or NULL */
 };
 
+enum tg_pol_location { TG_POL_INTRANET = 1, TG_POL_INTERNET };
+
+/* [relay NAME]: a TURN server that participants are sent to */
+struct tg_pol_relay {
+	struct tg_span name;
+	struct tg_where where;
+	enum tg_pol_location location;
+	struct tg_span host; /* name or address */
+	uint16_t udp_port;   /* 0: not served */
+	uint16_t tcp_port;
+	uint16_t tls_port;
+};
+
+/* [mras]: who gets credentials for the relays. MS-AVEDGEA, A33-A36 */
+struct tg_pol_mras {
+	struct tg_where where;
+	struct tg_span
+			secret_file;  /* path; shared with the relays, not read here */
+	struct tg_span realm; /* of the relays; may be empty */
+	struct tg_pol_spans domain;  /* of participants */
+	unsigned roles;              /* 1u << role: may ask for any participant */
+	struct tg_pol_spans clients; /* their users may ask for themselves */
+	uint32_t max_duration_sec;
+	uint32_t requests_per_min; /* of one requester; 0: no limit */
+};
+
 #define TG_POL_DIGEST_OCTETS 8
 
 struct tg_pol; /* the snapshot */
@@ -289,6 +315,11 @@ size_t tg_pol_route_count(const struct tg_pol *p);
 const struct tg_pol_route *tg_pol_route_at(const struct tg_pol *p, size_t i);
 const struct tg_pol_route *tg_pol_route_by_name(
 		const struct tg_pol *p, struct tg_span name);
+
+/* NULL: the policy has no [mras] */
+const struct tg_pol_mras *tg_pol_mras(const struct tg_pol *p);
+size_t tg_pol_relay_count(const struct tg_pol *p);
+const struct tg_pol_relay *tg_pol_relay_at(const struct tg_pol *p, size_t i);
 
 /* Built-in profiles come first */
 size_t tg_pol_tls_count(const struct tg_pol *p);
@@ -315,6 +346,7 @@ const char *tg_pol_mode_name(enum tg_pol_mode v);
 const char *tg_pol_profile_name(enum tg_pol_profile v);
 const char *tg_pol_revocation_name(enum tg_pol_revocation v);
 const char *tg_pol_engine_name(enum tg_pol_engine v);
+const char *tg_pol_location_name(enum tg_pol_location v);
 const char *tg_pol_class_name(enum tg_pol_class v);
 
 #endif

@@ -396,6 +396,36 @@ static void check_policy(struct tg_build *b)
 				"no [peer] and no [clients]: everything is refused");
 }
 
+/* ---- media relays -------------------------------------------------------- */
+
+static void check_relays(struct tg_build *b)
+{
+	struct tg_pol *p = b->pol;
+
+	for(size_t i = 0; i < p->n_relay; i++) {
+		const struct tg_made *made = &b->made[TG_KIND_RELAY][i];
+		const struct tg_pol_relay *r = &p->relay[i];
+
+		if(!r->udp_port && !r->tcp_port && !r->tls_port)
+			tg_build_error(b, made->section->kind.ptr,
+					"a relay needs a port: udp_port, tcp_port or tls_port");
+		if(!p->n_mras)
+			tg_build_warning(b, made->section->kind.ptr,
+					"without [mras] nobody gets credentials for this relay");
+	}
+	if(!p->n_mras)
+		return;
+	if(!p->n_relay)
+		tg_build_error(b, b->made[TG_KIND_MRAS][0].section->kind.ptr,
+				"[mras] needs a [relay] to give credentials for");
+	for(size_t i = 0; i < p->mras->clients.n; i++)
+		if(!tg_pol_clients_by_name(p, p->mras->clients.item[i]))
+			tg_build_error(b,
+					tg_made_value_at(&b->made[TG_KIND_MRAS][0], "clients"),
+					"there is no [clients %.*s]",
+					TG_SPAN_FMT(p->mras->clients.item[i]));
+}
+
 bool tg_rules_apply(struct tg_build *b)
 {
 	struct tg_pol *p = b->pol;
@@ -418,6 +448,7 @@ bool tg_rules_apply(struct tg_build *b)
 			p->route[i].classes = TG_POL_CLASS_ALL;
 		check_route(b, &b->made[TG_KIND_ROUTE][i], &p->route[i]);
 	}
+	check_relays(b);
 	if(!tg_pol_media_build(p))
 		return false;
 	for(size_t i = 0; i < p->n_route; i++)

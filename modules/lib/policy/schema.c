@@ -22,6 +22,8 @@ static const struct tg_word profile_words[] = {
 		{"sfb2019", TG_POL_PROFILE_SFB2019},
 		{"sfb2015", TG_POL_PROFILE_SFB2015},
 		{"lync2013", TG_POL_PROFILE_LYNC2013}, END};
+static const struct tg_word location_words[] = {
+		{"intranet", TG_POL_INTRANET}, {"internet", TG_POL_INTERNET}, END};
 static const struct tg_word revocation_words[] = {{"hard", TG_POL_REV_HARD},
 		{"soft", TG_POL_REV_SOFT}, {"off", TG_POL_REV_OFF}, END};
 static const struct tg_word role_words[] = {{"server", TG_POL_ROLE_SERVER},
@@ -118,6 +120,21 @@ static void take_ordered(struct tg_build *b, const struct tg_key *k,
 		else
 			out[n++] = k->words[i].value;
 	}
+}
+
+/* A name or an address, one */
+TAKE(take_host)
+{
+	struct tg_span *out =
+			(struct tg_span *)(void *)((char *)object + k->offset);
+	struct tg_addr addr;
+
+	if(!e->value.len)
+		return;
+	if(!tg_is_host_name(e->value) && !tg_addr_parse(e->value, &addr))
+		tg_build_error(
+				b, e->value.ptr, "'%.*s' is no host", TG_SPAN_FMT(e->value));
+	*out = tg_build_string(b, e->value);
 }
 
 TAKE(take_key_exchange)
@@ -297,6 +314,24 @@ static const struct tg_key route_keys[] = {
 	[TG_ROUTE_KEY_MEDIA] = {"media", take_media_ref, AT(tg_pol_route, media)},
 };
 
+static const struct tg_key relay_keys[] = {
+	{"location", tg_take_word, AT(tg_pol_relay, location), location_words, .required = true},
+	{"host", take_host, AT(tg_pol_relay, host), .required = true},
+	{"udp_port", tg_take_u16, AT(tg_pol_relay, udp_port), RANGE(0, 65535)},
+	{"tcp_port", tg_take_u16, AT(tg_pol_relay, tcp_port), RANGE(0, 65535)},
+	{"tls_port", tg_take_u16, AT(tg_pol_relay, tls_port), RANGE(0, 65535)},
+};
+
+static const struct tg_key mras_keys[] = {
+	{"secret_file", tg_take_path, AT(tg_pol_mras, secret_file), .required = true},
+	{"realm", take_host, AT(tg_pol_mras, realm)},
+	{"domains", tg_take_host_names, AT(tg_pol_mras, domain), .required = true},
+	{"roles", tg_take_bits, AT(tg_pol_mras, roles), role_bits},
+	{"clients", tg_take_labels, AT(tg_pol_mras, clients)},
+	{"max_duration", tg_take_seconds, AT(tg_pol_mras, max_duration_sec), RANGE(60000, 7ull * 86400000)},
+	{"requests_per_min", tg_take_u32, AT(tg_pol_mras, requests_per_min), RANGE(0, 1000000)},
+};
+
 const struct tg_kind_info tg_kind_info[TG_KINDS] = {
 	[TG_KIND_POLICY] = {"policy", policy_keys, N_KEYS(policy_keys), sizeof(struct tg_pol), 0, 0, false},
 	[TG_KIND_TRUST] = {"trust", trust_keys, N_KEYS(trust_keys), sizeof(struct tg_pol_trust), 0, 0, true},
@@ -304,6 +339,8 @@ const struct tg_kind_info tg_kind_info[TG_KINDS] = {
 	[TG_KIND_MEDIA] = {"media", media_keys, N_KEYS(media_keys), sizeof(struct tg_pol_media), 0, 0, true},
 	[TG_KIND_PEER] = {"peer", peer_keys, N_KEYS(peer_keys), sizeof(struct tg_pol_peer), offsetof(struct tg_pol_peer, line), TG_POL_PEER_KEYS, true},
 	[TG_KIND_CLIENTS] = {"clients", clients_keys, N_KEYS(clients_keys), sizeof(struct tg_pol_clients), offsetof(struct tg_pol_clients, line), TG_POL_CLIENTS_KEYS, true},
+	[TG_KIND_RELAY] = {"relay", relay_keys, N_KEYS(relay_keys), sizeof(struct tg_pol_relay), 0, 0, true},
+	[TG_KIND_MRAS] = {"mras", mras_keys, N_KEYS(mras_keys), sizeof(struct tg_pol_mras), 0, 0, false},
 	[TG_KIND_ROUTE] = {"route", route_keys, N_KEYS(route_keys), sizeof(struct tg_pol_route), 0, 0, true},
 };
 

@@ -52,5 +52,8 @@ void tg_take_ca_files(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);
 void tg_take_crl_files(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);
+/* struct tg_span: the path of a file that is not read here */
+void tg_take_path(struct tg_build *b, const struct tg_key *k,
+		const struct tg_ini_entry *e, void *object);
 
 #endif

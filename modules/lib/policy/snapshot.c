@@ -79,6 +79,21 @@ enum tg_pol_profile tg_pol_global_profile(const struct tg_pol *p)
 	return p->profile;
 }
 
+const struct tg_pol_mras *tg_pol_mras(const struct tg_pol *p)
+{
+	return p->n_mras ? &p->mras[0] : NULL;
+}
+
+size_t tg_pol_relay_count(const struct tg_pol *p)
+{
+	return p->n_relay;
+}
+
+const struct tg_pol_relay *tg_pol_relay_at(const struct tg_pol *p, size_t i)
+{
+	return i < p->n_relay ? &p->relay[i] : NULL;
+}
+
 bool tg_pol_fips_required(const struct tg_pol *p)
 {
 	return p->fips == TG_POL_FIPS_REQUIRED;
@@ -118,6 +133,7 @@ NAME(tg_pol_mode_name, enum tg_pol_mode, "enforce", "audit")
 NAME(tg_pol_profile_name, enum tg_pol_profile, "sfb2019", "sfb2015", "lync2013")
 NAME(tg_pol_revocation_name, enum tg_pol_revocation, "hard", "soft", "off")
 NAME(tg_pol_engine_name, enum tg_pol_engine, "plugin", "native")
+NAME(tg_pol_location_name, enum tg_pol_location, "", "intranet", "internet")
 
 const char *tg_pol_class_name(enum tg_pol_class v)
 {

@@ -29,6 +29,10 @@ struct tg_pol {
 	size_t n_clients;
 	struct tg_pol_route *route;
 	size_t n_route;
+	struct tg_pol_relay *relay;
+	size_t n_relay;
+	struct tg_pol_mras *mras;
+	size_t n_mras;                            /* 0 or 1 */
 	const struct tg_pol_route *default_route; /* NULL: there is none */
 
 	/* tight[r][i]: media[i] under route[r] and the default route; tight[r] is
