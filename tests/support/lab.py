@@ -84,6 +84,18 @@ PEERS = {
 STARTED_BY_DEFAULT = ("mediation1", "gateway1")
 
 
+MRAS = """
+[mras]
+secret_file = turn.secret
+realm = lab.test
+domains = lab.test
+
+[relay turn]
+location = internet
+host = 127.0.0.50
+"""
+
+
 class LabError(Exception):
     """The lab cannot be brought up; the text says why."""
 
@@ -174,6 +186,8 @@ class Lab(kamcmd.Counters):
     def _write_edge(self):
         site = self.shipped("site.cfg").replace("_WORKERS 4", "_WORKERS 2").replace(
             "##!define WITH_PRESENCE", "#!define WITH_PRESENCE") + self.site_extra
+        if self.tls_policy:
+            site = site.replace("##!define WITH_MRAS", "#!define WITH_MRAS")
         if not self.tls_policy:
             site += "#!define WITHOUT_TLS_POLICY\n"
         if not self.srtp_policy:
@@ -185,7 +199,10 @@ class Lab(kamcmd.Counters):
         self.write("site.cfg", site)
         self.write("kamailio.cfg", self.template("cfg", "kamailio.cfg"))
         self.write("tls.cfg", self.shipped("tls.cfg"))
-        policy = self.shipped("policy.cfg")
+        policy = self.shipped("policy.cfg") + MRAS
+        turn = os.path.join(self.etc, "turn.secret")
+        if not os.path.exists(turn):
+            self.write("turn.secret", secrets.token_hex(32) + "\n", 0o600)
         self.write("policy.cfg", self.policy_edit(policy) if self.policy_edit else policy)
         secret = os.path.join(self.etc, "ng.secret")
         if not os.path.exists(secret):

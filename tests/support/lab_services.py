@@ -38,6 +38,18 @@ def subscribe(connection, expires=60):
                               "Accept: application/pidf+xml"))
 
 
+MRAS = """<?xml version="1.0"?>
+<request xmlns="http://schemas.microsoft.com/2006/09/sip/mrasp" requestID="1" version="1.0"
+ from="sip:mediation1.lab.test" to="sip:mras@edge.lab.test"><credentialsRequest
+ credentialsRequestID="1"><identity>sip:alice@lab.test</identity></credentialsRequest>
+</request>""".encode()
+
+
+def service(connection):
+    return sip.build("SERVICE", "sip:mras@edge.lab.test", connection, body=MRAS,
+                     content_type="application/msrtc-media-relay-auth+xml")
+
+
 def answer_of(a_lab, build, transport="tls", source=lab.CLIENT):
     """The final answer to one request on a connection of its own."""
     with a_lab.client(source, transport) as c:
@@ -119,6 +131,19 @@ def add_rows(row):
         good = answer_of(a_lab, lambda c: message(c, "nobody"))
         return (clear is not None and clear.status == 403 and good is not None
                 and good.status == 404, f"{clear}; over TLS, to nobody, {good}")
+
+    @row("mras", "mediation1 asks for credentials of a media relay", "issued over "
+         "mutual TLS, 403 over TCP", refusal=True)
+    def mras_row(a_lab):
+        with a_lab.connect(lab.MEDIATION1, "mediation1") as c:
+            c.send(service(c))
+            good = c.final(4)
+        with a_lab.connect(lab.MEDIATION1, transport="tcp") as c:
+            c.send(service(c))
+            clear = c.final(4)
+        return (good is not None and good.status == 200 and b"<password>" in good.body
+                and clear is not None and clear.status == 403
+                and b"<password>" not in clear.body, f"{good}; over TCP {clear}")
 
     @row("presence-clear", "a client publishes its presence over UDP", "403 TLS Required",
          refusal=True)
