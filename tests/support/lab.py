@@ -50,6 +50,7 @@ CLIENTS = _address("CLIENTS", "127.0.0.64/26")
 CLIENT = _address("CLIENT", "127.0.0.65")
 BOB = _address("BOB", "127.0.0.66")
 UNDECLARED = _address("UNDECLARED", "127.0.0.200")
+INSIDE = _address("INSIDE", "127.0.0.128/26")
 NG_PORT, CLI_PORT = 2223, 2224
 MEDIA_PORTS = (30000, 39999)
 CLIENT_HZ, GATEWAY_HZ = 440, 1000
@@ -59,7 +60,7 @@ IN_THE_LAB = (
     ("192.0.2.1!", f"{EDGE}!"),
     ("192.0.2.11", MEDIATION1), ("192.0.2.21", GATEWAY1), ("192.0.2.22", GATEWAY2),
     ("192.0.2.23", GATEWAY3), ("198.51.100.31", PARTNER1),
-    ("192.0.2.64/26", CLIENTS),
+    ("192.0.2.64/26", CLIENTS), ("192.0.2.128/26", INSIDE),
     ("sip.partner.example.net", "sip.partner.test"),
     ("partner.example.net", "partner.test"), ("example.com", "lab.test"),
 )

@@ -30,7 +30,7 @@ class ScriptLab(lab.Lab):
 
     def __init__(self, root, script_edit=None, **more):
         self.script_edit = script_edit
-        super().__init__(root, peers=("mediation1",), **more)
+        super().__init__(root, **{"peers": ("mediation1",), **more})
 
     def template(self, *path):
         text = super().template(*path)
@@ -138,18 +138,26 @@ class Gateway:
             self._context.load_cert_chain(*self.lab.leaf(leaf))
             self._context.load_verify_locations(self.lab.ca())
             self._context.verify_mode = ssl.CERT_REQUIRED
-        self._open = []
+        self._open, self._threads = [], []
         self.connection = None
 
     def __enter__(self):
         self._listener = socket.create_server(self.place)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
+    def _start(self, target, *args):
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
+
     def __exit__(self, *_):
+        # shutdown wakes each thread before its socket's number can be another's
         for s in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for s in (self._listener, *self._open):
             s.close()
         proc.wait_until(lambda: self.place[0] not in self.lab.rpc("core.tcp_list"),
                         "the edge lets go of the gateway", 5)
@@ -158,7 +166,7 @@ class Gateway:
         with contextlib.suppress(OSError):
             while True:
                 raw, _ = self._listener.accept()
-                threading.Thread(target=self._talk, args=(raw,), daemon=True).start()
+                self._start(self._talk, raw)
 
     def _talk(self, raw):
         with contextlib.suppress(OSError):

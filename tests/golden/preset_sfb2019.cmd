@@ -1,0 +1,1 @@
+folder=$(mktemp -d) && sed "s|/etc/trunkguard/pki/\([a-z0-9-]*\)/ca.pem|$PWD/pki/\1.pem|; s|/etc/trunkguard/pki/\([a-z0-9-]*\)/crl.pem|$PWD/pki/\1.crl.pem|" "$TG_SOURCE/cfg/policy-sfb2019.cfg" >"$folder/policy.cfg" && cd "$folder" && "$TGCTL" check policy.cfg 2>&1 | grep -v ^digest && "$TGCTL" matrix policy.cfg 2>/dev/null; rm -r "$folder"
