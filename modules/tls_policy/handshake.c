@@ -273,6 +273,8 @@ static void prepare_client(
 		f->joined = tls == &a.joined;
 	}
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if(!wanted || (wanted->trust && wanted->trust->ocsp_staple))
+		SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 	/* nothing can be stopped here: the certificate's turn will do it */
 	if(!tls || !apply_profile(ssl, tls))
 		deny(snap, f, TG_REASON_INTERNAL, "the profile cannot be set");
@@ -327,13 +329,13 @@ static enum tg_reason outside_profile(
 }
 
 static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
-		X509 *leaf, STACK_OF(X509) *chain)
+		X509 *leaf, STACK_OF(X509) *chain, const struct tg_span *staple)
 {
 	enum tg_reason outside;
 	struct tg_judge_out out;
 
 	f->tls_version = (uint16_t)SSL_version(ssl);
-	tlsp_judge_cert(snap, f, leaf, chain, &out);
+	tlsp_judge_cert(snap, f, leaf, chain, staple, &out);
 	outside = f->allowed ? outside_profile(snap, ssl, f) : TG_REASON_NONE;
 	if(outside != TG_REASON_NONE
 			&& !deny(snap, f, outside, SSL_get_version(ssl)))
@@ -362,12 +364,43 @@ int tlsp_on_verify(X509_STORE_CTX *store, void *arg)
 	snap = tlsp_snap_ref();
 	if(!f.judged || f.allowed)
 		allowed = judge(snap, ssl, &f, X509_STORE_CTX_get0_cert(store),
-				X509_STORE_CTX_get0_untrusted(store));
+				X509_STORE_CTX_get0_untrusted(store), NULL);
 	tlsp_snap_unref(snap);
 	allowed = tlsp_conn_set(&f) && allowed;
 	X509_STORE_CTX_set_error(
 			store, allowed ? X509_V_OK : tg_x509_alert_error(f.reason));
 	return allowed;
+}
+
+/*
+ * The server's certificate was allowed, up to its status: RFC 6066 section 8.
+ * In TLS 1.2 this comes with a message of its own after the certificate.
+ */
+int tlsp_on_status(SSL *ssl, void *arg)
+{
+	const unsigned char *der = NULL;
+	const struct tlsp_snap *snap;
+	struct tg_span staple;
+	struct tlsp_facts f;
+	bool allowed;
+	long n;
+
+	(void)arg;
+	if(!tlsp_current())
+		return 1;
+	if(SSL_is_server(ssl))
+		return SSL_TLSEXT_ERR_NOACK;
+	if(!my_facts(&f))
+		return 0;
+	if(!f.staple_due)
+		return 1;
+	n = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
+	staple = tg_span_of((const char *)der, der && n > 0 ? (size_t)n : 0);
+	snap = tlsp_snap_ref();
+	allowed = judge(snap, ssl, &f, SSL_get0_peer_certificate(ssl),
+			SSL_get_peer_cert_chain(ssl), &staple);
+	tlsp_snap_unref(snap);
+	return tlsp_conn_set(&f) && allowed;
 }
 
 /* ---- the end ------------------------------------------------------------------------ */
@@ -380,7 +413,9 @@ static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 	if(!f->judged && SSL_session_reused(ssl))
 		deny(snap, f, TG_REASON_RESUMPTION, NULL);
 	else if(!f->judged)
-		judge(snap, ssl, f, NULL, NULL);
+		judge(snap, ssl, f, NULL, NULL, NULL);
+	else if(f->staple_due) /* somebody took our callback away */
+		deny(snap, f, TG_REASON_OCSP_UNKNOWN, "the status was not looked at");
 	f->tls_version = (uint16_t)SSL_version(ssl);
 	snprintf(f->cipher, sizeof(f->cipher), "%s", cipher ? cipher : "");
 	f->established = f->allowed;

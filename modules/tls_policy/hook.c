@@ -80,6 +80,7 @@ static void on_context_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
 	/* these alone refuse every handshake that has no record to go with */
 	SSL_CTX_set_cert_verify_callback(parent, tlsp_on_verify, NULL);
 	SSL_CTX_set_client_hello_cb(parent, tlsp_on_client_hello, NULL);
+	SSL_CTX_set_tlsext_status_cb(parent, tlsp_on_status);
 	SSL_CTX_set_cert_cb(parent, tlsp_on_certificate_needed, NULL);
 	if(!mine) {
 		SHM_MEM_ERROR;

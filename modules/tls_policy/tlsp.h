@@ -106,8 +106,10 @@ struct tlsp_facts {
 	time_t not_after; /* of the chain; 0: there is none */
 	time_t since;
 	time_t deadline; /* inbound: when its handshake has to be over */
-	bool pending;    /* counted as such by limits.c */
-	bool declared;   /* a peer names its address */
+	bool staple_due; /* outbound: allowed, if the status that follows is good */
+	time_t staple_until; /* of the stapled OCSP response; 0: none */
+	bool pending;        /* counted as such by limits.c */
+	bool declared;       /* a peer names its address */
 	/* from here on, what a gate does not need: see tlsp_conn_get_head */
 	char cipher[48];
 	char sni[TLSP_NAME_OCTETS];
@@ -173,10 +175,11 @@ void tlsp_facts_conn(const struct tlsp_facts *f, struct tg_pol_conn *out);
 
 /*
  * Judges a certificate (NULL: none) and writes the outcome into f; the
- * verdict is for the log. Nothing is stored.
+ * verdict is for the log. Nothing is stored. staple: NULL while it may follow.
  */
 void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
-		X509 *leaf, STACK_OF(X509) *chain, struct tg_judge_out *out);
+		X509 *leaf, STACK_OF(X509) *chain, const struct tg_span *staple,
+		struct tg_judge_out *out);
 
 /*
  * The facts of connection id as snap has them: a stale verdict is made again
@@ -227,6 +230,7 @@ bool tlsp_warm_holds(int id);
 int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg);
 int tlsp_on_certificate_needed(SSL *ssl, void *arg);
 int tlsp_on_verify(X509_STORE_CTX *store, void *arg);
+int tlsp_on_status(SSL *ssl, void *arg);
 void tlsp_on_handshake_start(SSL *ssl);
 void tlsp_on_handshake_done(SSL *ssl);
 void tlsp_on_alert_written(SSL *ssl, int alert);

@@ -82,7 +82,8 @@ static void check_version(const struct tlsp_snap *snap,
 }
 
 void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
-		X509 *leaf, STACK_OF(X509) *chain, struct tg_judge_out *out)
+		X509 *leaf, STACK_OF(X509) *chain, const struct tg_span *staple,
+		struct tg_judge_out *out)
 {
 	struct tg_judge_in in = {
 			.policy = snap->policy,
@@ -92,6 +93,9 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 			.untrusted = chain,
 			.at = time(NULL),
 			.established = f->established,
+			.staple_follows = !staple,
+			.staple = staple ? *staple : tg_span_of(NULL, 0),
+			.staple_until = f->staple_until,
 			.spread = (uint32_t)f->id * 2654435761u >> 8,
 	};
 	const struct tg_pol_verdict *v = &out->verdict;
@@ -111,6 +115,11 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 	f->peer = v->peer ? v->peer->id : TLSP_NOBODY;
 	f->clients = v->clients ? v->clients->id : TLSP_NOBODY;
 	f->generation = snap->generation;
+	f->staple_due = !staple && !f->established && f->allowed && v->peer
+					&& f->direction == TG_POL_OUT && v->peer->trust
+					&& v->peer->trust->ocsp_staple
+					&& v->peer->trust->revocation != TG_POL_REV_OFF;
+	f->staple_until = out->x509.ocsp_until;
 	f->not_after = leaf ? out->x509.not_after : 0;
 	memcpy(f->identity, out->x509.name, sizeof(f->identity));
 	f->identity[sizeof(f->identity) - 1] = 0;
@@ -176,7 +185,7 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 		f->generation = snap->generation;
 		f->peer = f->clients = f->wanted = TLSP_NOBODY;
 	} else {
-		tlsp_judge_cert(snap, f, leaf, chain, &out);
+		tlsp_judge_cert(snap, f, leaf, chain, NULL, &out);
 	}
 	sk_X509_pop_free(chain, X509_free);
 	X509_free(leaf);

@@ -6,8 +6,8 @@
  *
  *   kind (1 octet)  octets (2, network order)  DER
  *
- * with kind modulo 4: 0 leaf, 1 untrusted, 2 CA, 3 CRL; the last two also as
- * PEM. The first octet of all picks what is asked.
+ * with kind modulo 5: 0 leaf, 1 untrusted, 2 CA, 3 CRL, 4 OCSP response; CA and
+ * CRL also as PEM. The first octet of all picks what is asked.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +23,7 @@ struct input {
 	STACK_OF(X509) *untrusted;
 	struct tg_x509_blob ca[OBJECTS_MAX], crl[OBJECTS_MAX];
 	size_t n_ca, n_crl;
+	struct tg_span ocsp;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -37,6 +38,8 @@ static void take(struct input *in, unsigned kind, const uint8_t *der, size_t n)
 		in->ca[in->n_ca++] = blob;
 	if(kind == 3 && in->n_crl < OBJECTS_MAX)
 		in->crl[in->n_crl++] = blob;
+	if(kind == 4)
+		in->ocsp = blob.data;
 	if(kind > 1)
 		return;
 	cert = d2i_X509(NULL, &at, (long)n);
@@ -86,6 +89,8 @@ static void judge(struct input *in, uint8_t choice)
 			.allow_sha1 = choice & 64,
 			.revocation = choice & 128 ? TG_X509_REVOCATION_SOFT
 									   : TG_X509_REVOCATION_HARD,
+			.ocsp_asked = in->ocsp.len,
+			.ocsp = in->ocsp,
 			.at = 1893456000};
 	struct tg_x509_answer answer;
 	struct tg_x509_store *store;
@@ -121,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if(n > size - at - 3)
 			n = size - at - 3;
-		take(&in, data[at] % 4, data + at + 3, n);
+		take(&in, data[at] % 5, data + at + 3, n);
 		at += 3 + n;
 	}
 	if(in.leaf)

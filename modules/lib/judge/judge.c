@@ -137,6 +137,45 @@ static time_t grace_of(
 	return (time_t)(trust->stale_grace_sec - h->in->spread % (over + 1));
 }
 
+/* Only a server can staple with what OpenSSL has */
+static bool wants_staple(
+		const struct hearing *h, const struct tg_pol_trust *trust)
+{
+	return trust->ocsp_staple && h->in->conn.direction == TG_POL_OUT
+		   && trust->revocation != TG_POL_REV_OFF;
+}
+
+static void ask_for_staple(const struct hearing *h,
+		const struct tg_pol_trust *trust, struct tg_x509_ask *ask)
+{
+	if(!wants_staple(h, trust) || h->in->staple_follows || h->in->established)
+		return;
+	ask->ocsp_asked = true;
+	ask->ocsp = h->in->staple;
+}
+
+/* A connection that is up lives on the staple that it began with */
+static void end_with_staple(const struct hearing *h,
+		const struct tg_pol_trust *trust, struct tg_x509_answer *answer)
+{
+	time_t grace = grace_of(h, trust);
+
+	if(answer->reason != TG_REASON_NONE || !wants_staple(h, trust)
+			|| trust->revocation == TG_POL_REV_SOFT)
+		return;
+	if(h->in->established)
+		answer->ocsp_until = h->in->staple_until;
+	if(h->in->established && h->in->at > answer->ocsp_until + grace) {
+		answer->reason = TG_REASON_OCSP_UNKNOWN;
+		answer->openssl_error = tg_x509_alert_error(answer->reason);
+		snprintf(answer->detail, sizeof(answer->detail),
+				"OCSP: the stapled response is past its next update");
+	} else if(answer->ocsp_until
+			  && answer->ocsp_until + grace < answer->not_after) {
+		answer->not_after = answer->ocsp_until + grace;
+	}
+}
+
 static void end_with_crl(struct tg_x509_answer *answer, time_t grace)
 {
 	if(answer->crl_until && answer->crl_until + grace < answer->not_after)
@@ -184,8 +223,10 @@ static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
 		ask.allow_sha1 = peer->tls->legacy;
 		ask.revocation = (enum tg_x509_revocation)trust->revocation;
 		ask.stale_grace_sec = h->in->established ? grace_of(h, trust) : 0;
+		ask_for_staple(h, trust, &ask);
 		tg_x509_verify(store, h->in->leaf, h->in->untrusted, &ask, answer);
 		end_with_crl(answer, grace_of(h, trust));
+		end_with_staple(h, trust, answer);
 	} else {
 		snprintf(answer->detail, sizeof(answer->detail),
 				"the files of trust %.*s cannot be used",

@@ -50,6 +50,11 @@ struct tg_judge_in {
 	time_t at;
 	/* judged before and up since then: a stale CRL answers for stale_grace */
 	bool established;
+	/* outbound, where the trust asks for a staple: it is on its way (1.2), the
+	 * one that came, or, when established, how long the one then holds */
+	bool staple_follows;
+	struct tg_span staple;
+	time_t staple_until;
 	/* any number of that connection's own: with it connections that rest on one
 	 * CRL do not end at one moment */
 	uint32_t spread;

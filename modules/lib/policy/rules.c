@@ -63,6 +63,13 @@ static void check_trust(struct tg_build *b, const struct tg_made *made,
 	if(t->revocation == TG_POL_REV_OFF && t->n_crl)
 		tg_build_warning(b, tg_made_key_at(made, "revocation"),
 				"revocation = off: the CRLs named here are not looked at");
+	if(t->ocsp_staple && t->revocation != TG_POL_REV_OFF && !t->n_crl)
+		tg_build_warning(b, tg_made_key_at(made, "ocsp"),
+				"who connects cannot staple: without crl_file no status of a "
+				"peer that connects is asked for");
+	if(t->ocsp_staple && t->revocation == TG_POL_REV_OFF)
+		tg_build_warning(b, tg_made_key_at(made, "revocation"),
+				"revocation = off: no staple is asked for");
 }
 
 static void check_trusts(struct tg_build *b)

@@ -354,7 +354,6 @@ static const struct {
 	const char *value; /* an item of its list; NULL: the key itself */
 	const char *what;
 } not_enforced[] = {
-	{"ocsp", "staple", "stapled OCSP"},
 	{"ocsp", "fetch", "fetched OCSP"},
 };
 /* clang-format on */

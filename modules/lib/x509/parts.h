@@ -88,6 +88,7 @@ bool tg_x509_check_burden(const struct tg_x509_ask *ask, X509 *cert, int depth,
 bool tg_x509_check_strength(const struct tg_x509_path *path);
 bool tg_x509_check_usage(const struct tg_x509_path *path);
 bool tg_x509_check_revocation(const struct tg_x509_path *path);
+bool tg_x509_check_ocsp(const struct tg_x509_path *path);
 /* DNS name constraints, held against the hosts of sip: URIs */
 bool tg_x509_check_uri_hosts(
 		const struct tg_x509_path *path, const struct tg_x509_names *names);

@@ -8,7 +8,7 @@
  *             name constraints, path length, up to a root of this store
  *   leaf      not self-signed, even where it is an anchor itself
  *   strength  keys and digests (strength.c)
- *   status    CRLs (crl.c)
+ *   status    CRLs (crl.c), an OCSP response at hand (ocsp.c)
  *   usage     EKU and key usage (usage.c)
  *   name      RFC 5922 section 7.2 (names.c)
  *
@@ -304,7 +304,8 @@ static bool judge(const struct tg_x509_store *store, X509 *leaf,
 	else
 		good = tg_x509_check_uri_hosts(&path, &names)
 			   && tg_x509_check_strength(&path)
-			   && tg_x509_check_revocation(&path) && tg_x509_check_usage(&path)
+			   && tg_x509_check_revocation(&path)
+			   && tg_x509_check_ocsp(&path) && tg_x509_check_usage(&path)
 			   && check_name(ask, &names, answer) && earliest_end(&path);
 	sk_X509_pop_free(path.chain, X509_free);
 	return good;

@@ -123,6 +123,8 @@ struct tg_x509_ask {
 	uint8_t max_names;         /* SANs; 0: TG_X509_NAMES_MAX */
 	bool allow_sha1;           /* legacy profiles only */
 	enum tg_x509_revocation revocation;
+	bool ocsp_asked;     /* the leaf needs a response: HARD; SOFT: wants one */
+	struct tg_span ocsp; /* the response, DER; empty: there is none */
 	time_t at;
 	time_t stale_grace_sec; /* how long past nextUpdate a CRL still answers */
 };
@@ -137,6 +139,7 @@ struct tg_x509_answer {
 	/* earliest next update among the CRLs that the verdict rests on, without
 	 * stale_grace_sec; 0: it rests on none */
 	time_t crl_until;
+	time_t ocsp_until; /* how long the response holds; 0: none was used */
 };
 
 /*

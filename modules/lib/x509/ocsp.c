@@ -1,0 +1,233 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What an OCSP response says about a leaf, RFC 6960: one that is at hand, such
+ * as the one that a server staples (RFC 6066 section 8). Nothing is fetched.
+ *
+ *   successful -> for this certificate and issuer -> signed by the issuer, or
+ *   by one that the issuer itself made for it (section 4.2.2.2) -> in its time
+ *   -> good, revoked, unknown
+ *
+ * OpenSSL's OCSP_basic_verify() is used for the signature alone: it would take
+ * a responder of any CA that it can chain. RFC 7633: a certificate that
+ * promises a staple has to come with one. Nonces (RFC 8954) are for who asks
+ * the responder; a staple has none.
+ */
+#include "x509/parts.h"
+
+#include <openssl/ocsp.h>
+
+#define OCTETS_MAX 65536
+#define SKEW_SEC 300
+#define NO_NEXT_SEC 3600 /* how long a response without next update holds */
+
+static bool unknown(const struct tg_x509_path *path, const char *why)
+{
+	return tg_x509_refuse(
+			path->answer, TG_REASON_OCSP_UNKNOWN, 0, "OCSP: %s", why);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static OCSP_BASICRESP *read_response(struct tg_span der, const char **why)
+{
+	const unsigned char *at = (const unsigned char *)der.ptr;
+	OCSP_BASICRESP *basic = NULL;
+	OCSP_RESPONSE *r = NULL;
+
+	if(der.len == 0 || der.len > OCTETS_MAX)
+		*why = der.len ? "the response is too large" : "there is no response";
+	else if(!(r = d2i_OCSP_RESPONSE(NULL, &at, (long)der.len))
+			|| at != (const unsigned char *)der.ptr + der.len)
+		*why = "the response cannot be read";
+	else if(OCSP_response_status(r) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		*why = "the responder has no answer";
+	else if(!(basic = OCSP_response_get1_basic(r)))
+		*why = "the response is of no known kind";
+	OCSP_RESPONSE_free(r);
+	return basic;
+}
+
+static bool names_it(OCSP_SINGLERESP *one, X509 *leaf, X509 *issuer)
+{
+	OCSP_CERTID *theirs = (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(one);
+	ASN1_OBJECT *algorithm;
+	const EVP_MD *digest;
+	OCSP_CERTID *ours;
+	bool same;
+
+	if(OCSP_id_get0_info(NULL, &algorithm, NULL, NULL, theirs) != 1)
+		return false;
+	digest = EVP_get_digestbyobj(algorithm);
+	ours = digest ? OCSP_cert_to_id(digest, leaf, issuer) : NULL;
+	same = ours && OCSP_id_cmp(ours, theirs) == 0;
+	OCSP_CERTID_free(ours);
+	return same;
+}
+
+static OCSP_SINGLERESP *find_single(
+		OCSP_BASICRESP *basic, X509 *leaf, X509 *issuer)
+{
+	for(int i = 0; i < OCSP_resp_count(basic); i++) {
+		OCSP_SINGLERESP *one = OCSP_resp_get0(basic, i);
+
+		if(names_it(one, leaf, issuer))
+			return one;
+	}
+	return NULL;
+}
+
+static bool has_critical(OCSP_BASICRESP *basic, OCSP_SINGLERESP *one)
+{
+	return OCSP_BASICRESP_get_ext_by_critical(basic, 1, -1) >= 0
+		   || OCSP_SINGLERESP_get_ext_by_critical(one, 1, -1) >= 0;
+}
+
+/* ---- who signed it ------------------------------------------------------- */
+
+static bool is_in_time(const X509 *cert, time_t at)
+{
+	time_t from, to;
+
+	return tg_x509_time(X509_get0_notBefore(cert), &from)
+		   && tg_x509_time(X509_get0_notAfter(cert), &to) && from <= at
+		   && at <= to;
+}
+
+static bool digest_fits(int signature, bool allow_sha1)
+{
+	int digest, key;
+
+	return OBJ_find_sigid_algs(signature, &digest, &key)
+		   && tg_x509_digest_is_fit(digest, allow_sha1);
+}
+
+static bool may_sign(const struct tg_x509_path *path, X509 *signer)
+{
+	X509 *issuer = sk_X509_value(path->chain, 1);
+	EVP_PKEY *key = X509_get0_pubkey(issuer);
+
+	if(X509_cmp(signer, issuer) == 0)
+		return true;
+	return (X509_get_extension_flags(signer) & EXFLAG_XKUSAGE)
+		   && !(X509_get_extension_flags(signer)
+				   & (EXFLAG_INVALID | EXFLAG_CRITICAL))
+		   && (X509_get_extended_key_usage(signer) & XKU_OCSP_SIGN)
+		   && (X509_get_key_usage(signer) & KU_DIGITAL_SIGNATURE)
+		   && X509_check_issued(issuer, signer) == X509_V_OK && key
+		   && X509_verify(signer, key) == 1
+		   && digest_fits(X509_get_signature_nid(signer), path->ask->allow_sha1)
+		   && is_in_time(signer, path->ask->at);
+}
+
+static const char *check_signer(
+		const struct tg_x509_path *path, OCSP_BASICRESP *basic)
+{
+	STACK_OF(X509) *issuer = sk_X509_new_null();
+	const X509_ALGOR *algorithm = OCSP_resp_get0_tbs_sigalg(basic);
+	const ASN1_OBJECT *object;
+	const char *why = NULL;
+	X509 *signer = NULL;
+
+	if(!issuer || !sk_X509_push(issuer, sk_X509_value(path->chain, 1))) {
+		sk_X509_free(issuer);
+		return "out of memory";
+	}
+	X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+	if(!digest_fits(OBJ_obj2nid(object), path->ask->allow_sha1))
+		why = "the response is signed in a way that is not fit";
+	else if(OCSP_resp_get0_signer(basic, &signer, issuer) != 1 || !signer
+			|| !may_sign(path, signer))
+		why = "the response is signed by one that may not";
+	else if(OCSP_basic_verify(basic, issuer, NULL, OCSP_NOVERIFY) != 1)
+		why = "the signature of the response is wrong";
+	sk_X509_free(issuer);
+	return why;
+}
+
+/* ---- what it says -------------------------------------------------------- */
+
+static bool refuse_revoked(
+		const struct tg_x509_path *path, const ASN1_TIME *when)
+{
+	struct tg_x509_text t;
+	char detail[64];
+
+	tg_x509_text_init(&t, detail, sizeof(detail));
+	tg_x509_put(&t, "OCSP: revoked ");
+	tg_x509_put_time(&t, when);
+	return tg_x509_refuse(
+			path->answer, TG_REASON_CERT_REVOKED, 0, "%s", detail);
+}
+
+static bool judge_single(
+		const struct tg_x509_path *path, OCSP_SINGLERESP *one, const char **why)
+{
+	ASN1_GENERALIZEDTIME *revoked = NULL, *this_update, *next_update;
+	time_t from, until, at = path->ask->at;
+	int status, reason;
+
+	status = OCSP_single_get0_status(
+			one, &reason, &revoked, &this_update, &next_update);
+	if(status == V_OCSP_CERTSTATUS_REVOKED)
+		return refuse_revoked(path, revoked);
+	if(!tg_x509_time(this_update, &from))
+		*why = "the response has no time";
+	else if(!next_update)
+		until = from + NO_NEXT_SEC;
+	else if(!tg_x509_time(next_update, &until))
+		*why = "the response has no time";
+	if(*why)
+		return false;
+	if(from > at + SKEW_SEC)
+		*why = "the response is not valid yet";
+	else if(at > until)
+		*why = "the response is past its next update";
+	else if(status != V_OCSP_CERTSTATUS_GOOD)
+		*why = "the responder does not know the certificate";
+	else
+		path->answer->ocsp_until = until;
+	return !*why;
+}
+
+/* RFC 7633: status_request is feature 5 */
+static bool promises_staple(X509 *leaf)
+{
+	TLS_FEATURE *all = X509_get_ext_d2i(leaf, NID_tlsfeature, NULL, NULL);
+	bool found = false;
+
+	for(int i = 0; i < sk_ASN1_INTEGER_num(all) && !found; i++)
+		found = ASN1_INTEGER_get(sk_ASN1_INTEGER_value(all, i)) == 5;
+	sk_ASN1_INTEGER_pop_free(all, ASN1_INTEGER_free);
+	return found;
+}
+
+bool tg_x509_check_ocsp(const struct tg_x509_path *path)
+{
+	const struct tg_x509_ask *ask = path->ask;
+	const char *why = NULL;
+	OCSP_BASICRESP *basic;
+	OCSP_SINGLERESP *one;
+	bool good = false;
+
+	if(!ask->ocsp_asked || ask->revocation == TG_X509_REVOCATION_OFF)
+		return true;
+	basic = read_response(ask->ocsp, &why);
+	one = basic ? find_single(basic, path->leaf, sk_X509_value(path->chain, 1))
+				: NULL;
+	if(basic && !one)
+		why = "the response is about another certificate";
+	else if(basic && has_critical(basic, one))
+		why = "the response has a critical extension that is not known";
+	else if(basic)
+		why = check_signer(path, basic);
+	if(!why)
+		good = judge_single(path, one, &why);
+	OCSP_BASICRESP_free(basic);
+	if(!why)
+		return good;
+	if(ask->revocation == TG_X509_REVOCATION_SOFT
+			&& !promises_staple(path->leaf))
+		return true;
+	return unknown(path, why);
+}
