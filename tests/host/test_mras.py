@@ -4,17 +4,15 @@ credentials are worth at a real coturn.
 """
 
 import json
-import os
 import re
-import subprocess
 import time
 import unittest
 import xml.etree.ElementTree as ET
 
+import coturn
 import kamailio
 import lab_services
 import mras_edge
-import proc
 import sip
 import tls_edge
 
@@ -22,49 +20,21 @@ KEYS, POLICY = mras_edge.KEYS, mras_edge.POLICY
 FIRST, SECOND = mras_edge.FIRST, mras_edge.SECOND
 TYPE = "application/msrtc-media-relay-auth+xml"
 SPACE = "http://schemas.microsoft.com/2006/09/sip/mrasp"
-RELAY = "127.0.0.50"
+RELAY = coturn.ADDRESS
 EDGE = mras_edge.make()
 
 
-class Coturn:
-    """turnserver with the secrets given, on UDP, TCP and TLS of RELAY."""
-
-    def __init__(self):
-        folder = tls_edge.folder("coturn")
-        cert, key = KEYS.leaf("edge")
-        self.daemon = proc.Daemon("coturn", [
-            "turnserver", "-c", "/dev/null", "--listening-ip", RELAY, "--relay-ip", RELAY,
-            "--listening-port", "3478", "--tls-listening-port", "5349", "--cert", cert,
-            "--pkey", key, "--realm", "lab.test", "--use-auth-secret",
-            "--static-auth-secret", FIRST, "--static-auth-secret", SECOND,
-            "--allow-loopback-peers", "--no-cli", "--no-dtls", "--log-file", "stdout",
-            "--userdb", os.path.join(folder, "turndb"), "--pidfile",
-            os.path.join(folder, "turn.pid"), "--min-port", "50000", "--max-port", "50099",
-        ], folder, folder, ready=[("udp", RELAY, 3478), ("tcp", RELAY, 3478)])
-
-    def relays(self, username, password, *words):
-        """Do messages come back through the relay?"""
-        done = subprocess.run(
-            ["turnutils_uclient", "-y", "-n", "2", "-m", "1", "-u", username,
-             "-w", password, *words, RELAY], timeout=30, capture_output=True, check=False)
-        text = (done.stdout + done.stderr).decode(errors="replace")
-        sent = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", text)
-        return (done.returncode == 0 and bool(sent) and sent[-1][0] == sent[-1][1] != "0",
-                text)
-
-
-TURN = Coturn()
+TURN = coturn.Coturn(tls_edge.folder("coturn"), KEYS.leaf("edge"), (FIRST, SECOND))
 
 
 def setUpModule():
     EDGE.start()
-    TURN.daemon.start()
-    TURN.daemon.wait_ready()
+    TURN.__enter__()
 
 
 def tearDownModule():
     EDGE.stop()
-    TURN.daemon.stop()
+    TURN.__exit__()
 
 
 def ask(identity="sip:alice@lab.test", more="", attributes="", version="1.0", body=None):
@@ -85,9 +55,7 @@ def texts(answer, path):
     return [e.text for e in found]
 
 
-def credentials(answer):
-    prefix = "credentialsResponse/credentials/"
-    return tuple(texts(answer, prefix + what)[0] for what in ("username", "password"))
+credentials = lab_services.credentials
 
 
 class Case(unittest.TestCase):

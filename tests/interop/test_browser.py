@@ -12,8 +12,10 @@ import threading
 import time
 import unittest
 
+import coturn
 import lab
 import lab_rows
+import lab_services as services
 import tone
 import wire
 
@@ -56,12 +58,12 @@ def tearDownModule():
 class Telephone:
     """One browser, from its registration to the end of its call."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, ice_servers=()):
         self.error = open(os.path.join(HOME, "node.log"), "ab")  # pylint: disable=R1732
         self.process = subprocess.Popen(  # pylint: disable=R1732
             ["node", "telephone.mjs", "bundle.js", *words, str(SECONDS)], cwd=BROWSER,
             env={**os.environ, "HOME": HOME, "CHROMIUM": shutil.which("chromium"),
-                 "TONE": f"{HOME}/tone.wav"},
+                 "TONE": f"{HOME}/tone.wav", "ICE_SERVERS": json.dumps(ice_servers)},
             stdout=subprocess.PIPE, stderr=self.error, text=True)
         self._timer = threading.Timer(60, self.process.kill)
         self._timer.start()
@@ -79,10 +81,10 @@ class Telephone:
 
 
 class Browser(unittest.TestCase):
-    """(A2, A5, A7, A15)"""
+    """(A2, A5, A7, A15, A33)"""
 
-    def telephone(self, *words):
-        t = Telephone(*words)
+    def telephone(self, *words, **more):
+        t = Telephone(*words, **more)
         self.addCleanup(t.close)
         self.assertEqual(t.says(), {"registered": True})
         return t
@@ -107,7 +109,8 @@ class Browser(unittest.TestCase):
             browser.process.wait(20)
         return facts, far.heard((lab.CLIENT_HZ, lab.GATEWAY_HZ)), streams, capture
 
-    def assert_good(self, gateway, keying, facts, heard, streams, capture):
+    def assert_good(self, gateway, keying, facts, heard, streams, capture,
+                    client=lab.EDGE):
         self.assertNotIn("error", facts, facts)
         good = [hz for hz in facts["heard"] if abs(hz - lab.GATEWAY_HZ) < 30]
         self.assertGreater(len(good), 10 * SECONDS * 0.7, facts)
@@ -121,7 +124,7 @@ class Browser(unittest.TestCase):
             return wire.rtp_of([p for p in capture.packets if (p.src, p.dst) == (a, b)])
         known = rtp(address, address)  # behind the gateway, in clear
         self.assertGreater(len(known), lab_rows.PACKETS_AT_LEAST)
-        for way in ((lab.EDGE, address), (address, lab.EDGE), (lab.EDGE, lab.EDGE)):
+        for way in ((lab.EDGE, address), (address, lab.EDGE), (lab.EDGE, client)):
             packets = rtp(*way)
             self.assertGreater(len(packets), lab_rows.PACKETS_AT_LEAST, way)
             self.assertEqual(wire.clear_matches(packets, known), 0, way)
@@ -131,6 +134,20 @@ class Browser(unittest.TestCase):
     def test_calls_a_gateway_with_sdes(self):
         self.assert_good("gateway1", "sdes", *self.play(
             "gateway1", lambda _: self.telephone("call", "sip:gw1-test@lab.test")))
+
+    def test_calls_through_a_relay_with_credentials_of_mras(self):
+        with open(os.path.join(LAB.etc, "turn.secret"), encoding="ascii") as f:
+            secret = f.read().strip()
+        with LAB.connect(lab.MEDIATION1, "mediation1") as c:
+            c.send(services.service(c))
+            name, password = services.credentials(c.final(4))
+        relay = {"urls": f"turn:{coturn.ADDRESS}:3478?transport=udp", "username": name,
+                 "credential": password}
+        with coturn.Coturn(os.path.join(ROOT, "coturn"), LAB.leaf("edge"), (secret,)):
+            facts, *seen = self.play("gateway1", lambda _: self.telephone(
+                "call", "sip:gw1-test@lab.test", ice_servers=[relay]))
+        self.assert_good("gateway1", "sdes", facts, *seen, client=coturn.ADDRESS)
+        self.assertEqual(facts["candidate"], "relay")
 
     def test_calls_a_gateway_with_dtls(self):
         self.assert_good("gateway2", "dtls", *self.play(

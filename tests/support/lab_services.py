@@ -6,6 +6,7 @@ TLS beside it.
 
 import base64
 import secrets
+import xml.etree.ElementTree as ET
 
 import lab
 import sip
@@ -48,6 +49,13 @@ MRAS = """<?xml version="1.0"?>
 def service(connection):
     return sip.build("SERVICE", "sip:mras@edge.lab.test", connection, body=MRAS,
                      content_type="application/msrtc-media-relay-auth+xml")
+
+
+def credentials(answer):
+    """(user name, password) of an answer to service()."""
+    root = ET.fromstring(answer.body.decode())
+    space = "{http://schemas.microsoft.com/2006/09/sip/mrasp}"
+    return tuple(next(root.iter(space + what)).text for what in ("username", "password"))
 
 
 def answer_of(a_lab, build, transport="tls", source=lab.CLIENT):
