@@ -72,7 +72,7 @@ transport = tls
 class Edge:
     """One Kamailio under measurement. under: a program that runs it."""
 
-    def __init__(self, name, port, folder, build, secured, under=()):
+    def __init__(self, name, port, folder, build, secured, under=(), shared_mb=128):
         self.port = port
         self.folder = folder
         ours = ""
@@ -84,7 +84,7 @@ class Edge:
             f.write(KAMAILIO.format(host=HOST, port=port, ours=ours,
                                     tls_cfg=f"{folder}/tls.cfg"))
         self.daemon = proc.Daemon(
-            f"bench-{name}", [*under, "kamailio", "-DD", "-E", "-f", config, "-m", "128",
+            f"bench-{name}", [*under, "kamailio", "-DD", "-E", "-f", config, "-m", str(shared_mb),
                               "-M", "16", "-x", "fm", "-X", "fm"],
             folder, folder, ready=[("tcp", HOST, port)])
 
@@ -107,9 +107,9 @@ def compare(stock, policy, what, cost, bound, unit):
     return measure.report(what, with_ours, without, bound, unit)
 
 
-def prepare(build):
+def prepare(build, name="signalling"):
     """Keys and configuration that both have. -> their folder"""
-    folder = os.path.join(build, "bench", "signalling")
+    folder = os.path.join(build, "bench", name)
     os.makedirs(folder, exist_ok=True)
     pki_dir = os.path.join(folder, "pki")
     pki.make(pki_dir)

@@ -164,21 +164,20 @@ static bool judge_single(
 		const struct tg_x509_path *path, OCSP_SINGLERESP *one, const char **why)
 {
 	ASN1_GENERALIZEDTIME *revoked = NULL, *this_update, *next_update;
-	time_t from, until, at = path->ask->at;
+	time_t from, until = 0, at = path->ask->at;
 	int status, reason;
 
 	status = OCSP_single_get0_status(
 			one, &reason, &revoked, &this_update, &next_update);
 	if(status == V_OCSP_CERTSTATUS_REVOKED)
 		return refuse_revoked(path, revoked);
-	if(!tg_x509_time(this_update, &from))
+	if(!tg_x509_time(this_update, &from)
+			|| (next_update && !tg_x509_time(next_update, &until))) {
 		*why = "the response has no time";
-	else if(!next_update)
-		until = from + NO_NEXT_SEC;
-	else if(!tg_x509_time(next_update, &until))
-		*why = "the response has no time";
-	if(*why)
 		return false;
+	}
+	if(!next_update)
+		until = from + NO_NEXT_SEC;
 	if(from > at + SKEW_SEC)
 		*why = "the response is not valid yet";
 	else if(at > until)
