@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scenarios of tests/sipp through the shipped configuration: SIPp at both
+ends, stunnel in front of each where it speaks TLS (SIPp of Debian has none),
+with a source address and a certificate. What SIPp plays as speech is SRTP made
+by ffmpeg with the key that the scenario offers; rtpengine is real, and what
+is on the wire is recorded.
+"""
+
+import base64
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import lab
+import proc
+import wire
+
+ROOT = os.path.join(os.environ["TG_LOG_DIR"], "lab")
+SCENARIOS = os.path.join(os.environ["TG_SOURCE"], "tests", "sipp")
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+KEY = base64.b64encode(bytes(range(30))).decode()
+SECURED = {"profile": "RTP/SAVP", "crypto": f"a=crypto:1 {SUITE} inline:{KEY}"}
+CLEAR = {"profile": "RTP/AVP", "crypto": "a=ptime:20"}
+SPOKEN = 50  # packets of the 75 that are played
+LAB = lab.Lab(ROOT, peers=())
+
+
+def setUpModule():
+    LAB.up()
+    for name in os.listdir(SCENARIOS):
+        shutil.copy(os.path.join(SCENARIOS, name), ROOT)
+    record_speech(os.path.join(ROOT, "speech.pcap"))
+
+
+def tearDownModule():
+    LAB.down()
+
+
+def record_speech(path):
+    """1.5 s of a tone as SRTP, and nothing else: SIPp counts ports from the
+    lowest in the file"""
+    with wire.Capture(f"{path}.all"):
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i",
+             "sine=frequency=440:sample_rate=8000:duration=1.5", "-ac", "1",
+             "-c:a", "pcm_mulaw", "-f", "rtp", "-srtp_out_suite", SUITE,
+             "-srtp_out_params", KEY, "srtp://127.0.0.9:9000?pkt_size=172"],
+            check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run(["tshark", "-r", f"{path}.all", "-Y", "udp.dstport == 9000",
+                    "-F", "pcap", "-w", path], check=True, timeout=60,
+                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    packets = [p for p in wire.read_pcap(path) if p.dport == 9000 and wire.is_rtp(p.payload)]
+    assert len(packets) >= SPOKEN, len(packets)
+
+
+class Case(unittest.TestCase):
+    ports = iter(range(16000, 17000, 10))
+
+    def start(self, name, argv, ready=()):
+        daemon = proc.Daemon(name, argv, LAB.run, LAB.log, ready=ready, cwd=ROOT)
+        daemon.start()
+        self.addCleanup(daemon.stop)
+        if ready:
+            daemon.wait_ready()
+        return daemon
+
+    def stunnel(self, name, accept, target, leaf=None, client=False, source=None):
+        options = [f"accept = {accept}", f"connect = {target}",
+                   f"local = {source or accept.rpartition(':')[0]}",
+                   f"CAfile = {LAB.ca()}", "verifyChain = yes"]
+        if client:
+            options += ["client = yes", f"sni = {lab.EDGE_NAME}"]
+        if leaf:
+            options += ["cert = %s" % LAB.leaf(leaf)[0], "key = %s" % LAB.leaf(leaf)[1]]
+        path = LAB.write(f"{name}.conf", "\n".join(
+            ["foreground = yes", "pid =", "debug = 5", f"[{name}]", *options, ""]))
+        host, _, port = accept.rpartition(":")
+        return self.start(name, ["stunnel4", path], [("tcp", host, int(port))])
+
+    def sipp(self, name, scenario, address, port, target, keys, transport="t1"):
+        argv = ["sipp", "-sf", f"{ROOT}/{scenario}.xml", "-m", "1", "-t", transport,
+                "-i", address, "-p", str(port), "-mi", address, "-mp", str(port + 4),
+                "-nostdin", "-timeout", "25s", "-trace_err", "-error_file",
+                os.path.join(LAB.log, f"{name}.err"), "-trace_msg", "-message_file",
+                os.path.join(LAB.log, f"{name}.msg")]
+        for key, value in keys.items():
+            argv += ["-s", value] if key == "service" else ["-key", key, value]
+        if target:
+            argv.append(target)
+        ready = [] if target else [("tcp", address, port)]
+        return self.start(name, argv, ready)
+
+    def status(self, daemon):
+        """How SIPp ended: 0 when the scenario went through"""
+        pid = daemon.pid()
+        if pid is None:
+            return self.code(daemon)
+        proc.wait_until(lambda: not daemon.running(), f"{daemon.name} ends", 30)
+        return self.code(daemon)
+
+    @staticmethod
+    def code(daemon):
+        shown = re.findall(r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", daemon.log())
+        return 0 if shown and shown[-1] == "1" else 1
+
+    def far(self, scenario, peer, media=None):
+        """A gateway or partner that plays a scenario"""
+        media = media or SECURED
+        address, _, listen, _ = lab.PEERS[peer]
+        proto, _, port = listen.split(":")
+        keys = {"contact": proto, "contact_port": port, **media}
+        at = next(self.ports)
+        if proto == "tcp":
+            return self.sipp(f"far-{at}", scenario, address, int(port), None, keys)
+        far = self.sipp(f"far-{at}", scenario, address, at, None, keys)
+        self.stunnel(f"tls-{at}", f"{address}:{port}", f"{address}:{at}", peer)
+        return far
+
+    def near(self, scenario, source=lab.CLIENT, leaf=None, service="gw1-test",
+             user="alice@lab.test", media=None, target="lab.test", transport="tls"):
+        at = next(self.ports)
+        keys = {"service": service, "target": target, "from": user,
+                "contact": transport, "via": transport.upper(), **(media or SECURED)}
+        if transport != "tls":
+            return self.sipp(f"near-{at}", scenario, source, at, f"{lab.EDGE}:5060", keys,
+                             "u1" if transport == "udp" else "t1")
+        self.stunnel(f"tls-{at}", f"{source}:{at + 5}", f"{lab.EDGE}:5061", leaf, True, source)
+        return self.sipp(f"near-{at}", scenario, source, at, f"{source}:{at + 5}", keys)
+
+    def both(self, scenario, far, peer="gateway1", far_media=None, **more):
+        callee = self.far(far, peer, far_media)
+        caller = self.near(scenario, **more)
+        self.assertEqual(self.status(caller), 0, self.why(caller))
+        self.assertEqual(self.status(callee), 0, self.why(callee))
+
+    def why(self, daemon):
+        with contextlib.suppress(OSError), open(
+                os.path.join(LAB.log, f"{daemon.name}.err"), encoding="utf-8") as f:
+            return f.read()[-1500:]
+        return daemon.log()[-1500:]
+
+    def spoken(self, capture, source, target):
+        """Packets of one direction, and how many are as ffmpeg made them"""
+        seen = wire.rtp_of([p for p in capture.packets if (p.src, p.dst) == (source, target)])
+        made = wire.rtp_of(wire.read_pcap(os.path.join(ROOT, "speech.pcap")))
+        return len(seen), wire.clear_matches(seen, made)
+
+    def assert_no_sip_in_clear(self, capture):
+        clear = [p for p in capture.packets if b"SIP/2.0" in p.payload and p.src != p.dst]
+        self.assertEqual(clear, [])
+
+
+class Calls(Case):
+    """(A1, A2, A5)"""
+
+    def talk(self, address, **more):
+        """A call with speech both ways: it arrives, under other keys"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
+            self.both("call", "answer_speech", **more)
+        for one in (lab.CLIENT, address):
+            self.assertGreaterEqual(self.spoken(capture, one, lab.EDGE)[1], SPOKEN)
+            got, as_it_was = self.spoken(capture, lab.EDGE, one)
+            self.assertGreaterEqual(got, SPOKEN)
+            self.assertEqual(as_it_was, 0)
+        self.assert_no_sip_in_clear(capture)
+
+    def test_client_to_gateway1(self):
+        self.talk(lab.GATEWAY1)
+
+    def test_client_to_partner(self):
+        self.talk(lab.PARTNER1, peer="partner1", service="anyone", target="partner.test")
+
+    def test_client_to_gateway3_over_tcp(self):
+        self.both("call", "answer", peer="gateway3", far_media=CLEAR, service="gw3-test")
+
+    def test_hold_and_resume(self):
+        self.both("hold", "answer_hold")
+
+    def test_cancel(self):
+        self.both("cancel", "ring")
+
+    def test_delayed_offer(self):
+        self.both("delayed", "answer")
+
+    def test_transfer(self):
+        self.both("transfer", "answer_transfer")
+
+    def test_fax_is_refused_and_the_call_goes_on(self):
+        self.both("fax", "answer_fax")
+
+    def test_trunk_to_trunk(self):
+        self.both("call", "answer", source=lab.MEDIATION1, leaf="mediation1",
+                  user="+49@lab.test")
+
+    def test_partner_calls(self):
+        self.both("call", "answer", source=lab.PARTNER1, leaf="partner1",
+                  user="boss@partner.test")
+
+
+class Refused(Case):
+    """Beside each, in Calls, what is served (A2, A5, A29, B1)"""
+
+    def test_an_offer_in_clear(self):
+        caller = self.near("refused_488", media=CLEAR)
+        self.assertEqual(self.status(caller), 0, self.why(caller))
+
+    def test_in_clear(self):
+        for transport in ("udp", "tcp"):
+            caller = self.near("refused_403", media=CLEAR, transport=transport)
+            self.assertEqual(self.status(caller), 0, self.why(caller))
+
+    def test_a_partner_of_another_domain(self):
+        caller = self.near("refused_403", source=lab.PARTNER1, leaf="partner1",
+                           user="boss@lab.test")
+        self.assertEqual(self.status(caller), 0, self.why(caller))
+
+    def test_bad_certificates(self):
+        for leaf in ("rogue-gateway1", "mediation1"):
+            before = LAB.messages_taken()
+            caller = self.near("call", source=lab.GATEWAY1, leaf=leaf)
+            tunnel = os.path.join(LAB.log, caller.name.replace("near", "tls") + ".log")
+
+            def alert(path=tunnel):
+                with open(path, encoding="utf-8") as f:
+                    return re.search("alert", f.read())
+            proc.wait_until(alert, "the edge sends an alert", 10)
+            self.assertEqual(LAB.messages_taken(), before)
+            caller.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
