@@ -67,12 +67,14 @@ static void take(struct tg_span value, struct tg_span *slot, bool *twice)
 /* The lengths and first letters of the names below; most headers have others */
 static bool may_matter(struct tg_span name)
 {
+	static const char first[] = {'c', 'C', 'f', 'F', 't', 'T'};
+
 	if(name.len == 1)
 		return true;
 	if(name.len != 2 && name.len != 4 && name.len != 7 && name.len != 12
 			&& name.len != 14 && name.len != 16)
 		return false;
-	return memchr("cCfFtT", name.ptr[0], 6) != NULL;
+	return memchr(first, name.ptr[0], sizeof(first)) != NULL;
 }
 
 /* Up to the blank line; *at then stands behind it. False: there is none */
