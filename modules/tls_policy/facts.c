@@ -235,7 +235,7 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out)
 {
-	int id = 0, proto = dst->proto;
+	int id = 0, proto = (unsigned char)dst->proto;
 
 	memset(out, 0, sizeof(*out));
 	clear(facts);

@@ -2,16 +2,21 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stddef.h>
 
 #define DEFAULT_CHUNK_OCTETS ((size_t)16 * 1024)
 #define ALIGN alignof(max_align_t)
 
+/* Asks no more alignment of the host than Kamailio's allocator gives (8) */
 struct tg_arena_chunk {
 	struct tg_arena_chunk *next;
 	size_t size; /* octets of data */
 	size_t used;
-	alignas(max_align_t) char data[];
+	size_t pad; /* data is aligned as the chunk is */
+	char data[];
 };
+_Static_assert(offsetof(struct tg_arena_chunk, data) % ALIGN == 0,
+		"data is aligned as the chunk is");
 
 void tg_arena_init(
 		struct tg_arena *a, const struct tg_alloc *alloc, size_t chunk_octets)

@@ -440,12 +440,13 @@ bool tg_sdp_carries_key(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("cryptoscale"),
 			TG_SPAN_INIT("key-mgmt"),
 	};
+	static const char first[] = {'c', 'C', 'k', 'K', ' ', '\t'};
 
 	if(line->type == 'k')
 		return true;
 	/* most attributes have other first letters */
 	if(line->type != 'a' || line->text.len < 3
-			|| !memchr("cCkK \t", line->text.ptr[2], 6))
+			|| !memchr(first, line->text.ptr[2], sizeof(first)))
 		return false;
 	return is_named(line, names, sizeof(names) / sizeof(names[0]));
 }
