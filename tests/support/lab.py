@@ -82,7 +82,7 @@ PEERS = {
     "gateway3": (GATEWAY3, "gw3.lab.test", "tcp:{}:5060", "RTP/AVP"),
     "partner1": (PARTNER1, "sip.partner.test", "tls:{}:5061", None),
 }
-STARTED_BY_DEFAULT = ("mediation1", "gateway1")
+STARTED_BY_DEFAULT = ("mediation1", "gateway1")  # lab-up: others may bring their own
 
 
 MRAS = """

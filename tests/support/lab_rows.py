@@ -213,6 +213,53 @@ def refused_in_handshake(a_lab, source, leaf):
             f"{how} {what}, {taken} messages taken".replace(" ,", ","))
 
 
+@row("call-dtls", "the client calls the endpoint behind gateway2",
+     "tones both ways, DTLS-SRTP and TLS only")
+def call_dtls(a_lab):
+    ok, seen = call_verdict(a_lab, "call-dtls.pcap", False, "gateway2")
+    return ok and "plugin: dtls" in seen, seen
+
+
+@row("call-legacy", "the client calls the endpoint behind gateway3, which knows no TLS",
+     "tones both ways; in clear there alone")
+def call_legacy(a_lab):
+    capture, near, far, streams, why = play_call(
+        a_lab, os.path.join(a_lab.root, "call-legacy.pcap"), gateway="gateway3")
+    if why is not None:
+        return False, f"no call: {why}"
+
+    def rtp(a, b):
+        return wire.rtp_of([p for p in capture.packets if p.between(a, b)])
+    known = rtp(lab.GATEWAY3, lab.GATEWAY3)  # behind the gateway
+    there, client = rtp(lab.EDGE, lab.GATEWAY3), rtp(lab.EDGE, lab.CLIENT)
+    clear, secured = wire.clear_matches(there, known), wire.clear_matches(client, known)
+    ok = (min(near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]) >= CALL_SEC * 0.5
+          and min(len(there), len(client)) >= 2 * PACKETS_AT_LEAST
+          and clear > len(there) // 2 and secured == 0 and not streams)
+    return ok, (f"tone for {near[lab.GATEWAY_HZ]:.1f} s at the client, "
+                f"{far[lab.CLIENT_HZ]:.1f} s at the gateway; {clear} of {len(there)} packets "
+                f"in clear there, {secured} of {len(client)} at the client")
+
+
+@row("partner", "the client asks partner1, which has a CA of its own", "200 OK")
+def partner(a_lab):
+    with a_lab.client() as c:
+        answer = c.request("OPTIONS", "sip:anyone@partner.test")
+    return answer is not None and answer.status == 200, f"{answer}"
+
+
+@row("partner-our-ca", "partner1's address with a valid certificate of our own CA",
+     "TLS alert, nothing parsed", refusal=True)
+def partner_our_ca(a_lab):
+    return refused_in_handshake(a_lab, lab.PARTNER1, "gateway1")
+
+
+@row("legacy-tls", "gateway3's address over TLS, which is not what was declared",
+     "TLS alert, nothing parsed", refusal=True)
+def legacy_tls(a_lab):
+    return refused_in_handshake(a_lab, lab.GATEWAY3, "gateway3")
+
+
 @row("impostor-in", "mediation1's address with gateway1's valid certificate",
      "TLS alert, nothing parsed", refusal=True)
 def impostor_in(a_lab):
