@@ -16,6 +16,7 @@
  */
 #include <openssl/ssl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/dprint.h"
 #include "core/globals.h"
@@ -25,18 +26,25 @@
 
 #include "tls_policy/tlsp.h"
 
+#define BATCH_GAP_SEC 2
+
 typedef void (*info_fn)(const SSL *ssl, int where, int ret);
 
 struct context {
 	struct context *next;
 	struct context *prev;
 	SSL_CTX *ctx;
+	unsigned batch; /* see tlsp_contexts_each */
 	info_fn before; /* tls.so's, or NULL */
 };
 
 struct contexts {
 	gen_lock_t lock;
 	struct context *first;
+	unsigned made;  /* how many, ever */
+	unsigned batch; /* of the last one, with when and where it was made */
+	time_t batch_time;
+	pid_t batch_pid;
 };
 
 static struct contexts *contexts;
@@ -69,6 +77,23 @@ static void on_info(const SSL *const_ssl, int where, int ret)
 		tlsp_on_alert_written(ssl, ret);
 }
 
+/*
+ * A load makes its contexts one after the other in one process. Two loads that
+ * follow at once are taken for one: then what the first brought counts, too.
+ */
+static unsigned next_batch(void)
+{
+	time_t now = time(NULL);
+
+	if(contexts->batch_pid != getpid()
+			|| now - contexts->batch_time > BATCH_GAP_SEC)
+		contexts->batch++;
+	contexts->batch_pid = getpid();
+	contexts->batch_time = now;
+	__atomic_add_fetch(&contexts->made, 1, __ATOMIC_RELAXED);
+	return contexts->batch;
+}
+
 static void on_context_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
 		int index, long argl, void *argp)
 {
@@ -89,6 +114,7 @@ static void on_context_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
 	*mine = (struct context){.ctx = parent};
 	CRYPTO_set_ex_data(ad, index, mine);
 	lock_get(&contexts->lock);
+	mine->batch = next_batch();
 	mine->next = contexts->first;
 	if(mine->next)
 		mine->next->prev = mine;
@@ -117,6 +143,19 @@ static void on_context_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad,
 		contexts->first = mine->next;
 	lock_release(&contexts->lock);
 	shm_free(mine);
+}
+
+void tlsp_contexts_each(tlsp_context_fn fn, void *arg)
+{
+	lock_get(&contexts->lock);
+	for(struct context *c = contexts->first; c; c = c->next)
+		fn(arg, c->ctx, c->batch);
+	lock_release(&contexts->lock);
+}
+
+unsigned tlsp_contexts_made(void)
+{
+	return __atomic_load_n(&contexts->made, __ATOMIC_RELAXED);
 }
 
 /* tls.so sets its info callback after on_context_new, so this comes later */

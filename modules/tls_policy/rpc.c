@@ -7,6 +7,7 @@
  *   tls_policy.sweep                     look at the CRLs and judge all
  *                                        connections now
  *   tls_policy.crls                      the CRLs that are watched
+ *   tls_policy.certificates              our own, and what is wrong with them
  *   tls_policy.peers                     the peers and what holds for each
  *   tls_policy.connections               TLS connections and their verdicts
  *   tls_policy.explain ADDR TRANSPORT [METHOD]
@@ -95,7 +96,7 @@ static void rpc_sweep(rpc_t *rpc, void *ctx)
 				"closed", (int)swept.closed, "pending", (int)swept.pending);
 }
 
-struct crl_listing {
+struct output {
 	rpc_t *rpc;
 	void *ctx;
 };
@@ -110,7 +111,7 @@ static void put_utc(char out[32], time_t when)
 
 static bool add_crl(void *ctx, const struct tlsp_crl *crl)
 {
-	struct crl_listing *l = ctx;
+	struct output *l = ctx;
 	char until[32], taken[32];
 	void *at;
 
@@ -127,9 +128,31 @@ static bool add_crl(void *ctx, const struct tlsp_crl *crl)
 
 static void rpc_crls(rpc_t *rpc, void *ctx)
 {
-	struct crl_listing l = {rpc, ctx};
+	struct output l = {rpc, ctx};
 
 	tlsp_crls_each(add_crl, &l);
+}
+
+/* ---- our certificates --------------------------------------------------------- */
+
+static void add_own(void *ctx, const struct tlsp_own *o, time_t not_after)
+{
+	struct output *l = ctx;
+	void *at;
+
+	(void)not_after;
+	if(l->rpc->add(l->ctx, "{", &at) < 0)
+		return;
+	l->rpc->struct_add(at, "sssssds", "names", o->names, "key", o->key,
+			"serial", o->serial, "issuer", o->issuer, "not_after", o->not_after,
+			"days", o->days, "warnings", o->warnings);
+}
+
+static void rpc_certificates(rpc_t *rpc, void *ctx)
+{
+	struct output l = {rpc, ctx};
+
+	tlsp_own_each(add_own, &l);
 }
 
 /* ---- peers --------------------------------------------------------------------- */
@@ -305,6 +328,8 @@ static const char *doc_status[] = {
 static const char *doc_sweep[] = {
 		"Looks at the CRLs and judges all connections now", 0};
 static const char *doc_crls[] = {"Lists the CRLs that are watched", 0};
+static const char *doc_certificates[] = {
+		"Lists our own certificates and what is wrong with them", 0};
 static const char *doc_peers[] = {"Lists the peers of the policy", 0};
 static const char *doc_connections[] = {
 		"Lists TLS connections and their verdicts", 0};
@@ -315,6 +340,8 @@ rpc_export_t tlsp_rpcs[] = {{"tls_policy.reload", rpc_reload, doc_reload, 0},
 		{"tls_policy.status", rpc_status, doc_status, 0},
 		{"tls_policy.sweep", rpc_sweep, doc_sweep, 0},
 		{"tls_policy.crls", rpc_crls, doc_crls, RET_ARRAY},
+		{"tls_policy.certificates", rpc_certificates, doc_certificates,
+				RET_ARRAY},
 		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},
 		{"tls_policy.connections", rpc_connections, doc_connections, RET_ARRAY},
 		{"tls_policy.explain", rpc_explain, doc_explain, RET_ARRAY},

@@ -47,6 +47,12 @@ int tlsp_stats_init(void)
 			|| add("crl_refused", &crl[TLSP_CRL_REFUSED]) < 0
 			|| add("crl_stale", &crl[TLSP_CRL_STALE]) < 0)
 		return -1;
+	if(register_stat("tls_policy", "own_certificate_days",
+			   (stat_var **)tlsp_own_days, STAT_IS_FUNC)
+			!= 0) {
+		LM_ERR("cannot register the statistic own_certificate_days\n");
+		return -1;
+	}
 	for(int i = TG_REASON_NONE + 1; i < TG_REASON_COUNT; i++) {
 		make_name((enum tg_reason)i);
 		if(add(names[i], &refused[i]) < 0)

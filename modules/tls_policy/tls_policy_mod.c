@@ -126,7 +126,8 @@ static int mod_init(void)
 			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
 			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
 			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0
-			|| tlsp_crls_init() < 0 || tlsp_hook_init() < 0)
+			|| tlsp_crls_init() < 0 || tlsp_own_init() < 0
+			|| tlsp_hook_init() < 0)
 		return -1;
 	return tlsp_tls_cfg_check();
 }

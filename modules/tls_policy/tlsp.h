@@ -241,6 +241,39 @@ int tlsp_hook_init(void);
 /* The connection whose TLS runs in this process right now, or NULL */
 struct tcp_connection *tlsp_current(void);
 
+/*
+ * Each SSL_CTX of Kamailio, also those that only old connections still use,
+ * while the list is locked: no context ends, none can be made. The ones of one
+ * load share their batch, a later load has a greater one.
+ */
+typedef void (*tlsp_context_fn)(void *arg, SSL_CTX *ctx, unsigned batch);
+void tlsp_contexts_each(tlsp_context_fn fn, void *arg);
+unsigned tlsp_contexts_made(void); /* how many so far; no lock */
+
+/* ---- own_cert.c: the certificates that we show ---------------------------- */
+
+enum tlsp_own_level { TLSP_OWN_FINE = 0, TLSP_OWN_WARN, TLSP_OWN_ALARM };
+
+struct tlsp_own {
+	enum tlsp_own_level level;
+	int days; /* that it and its chain are valid for; 0: not even one */
+	const char *key;
+	char names[1024];   /* with spaces between them */
+	char issuer[256];   /* RFC 2253 */
+	char serial[64];    /* hex */
+	char not_after[32]; /* RFC 3339; the first in its chain */
+	char warnings[1024];
+};
+
+typedef void (*tlsp_own_fn)(
+		void *arg, const struct tlsp_own *own, time_t not_after);
+int tlsp_own_init(void);
+void tlsp_own_each(tlsp_own_fn fn, void *arg);
+/* Writes what is wrong with them; from the process "TLS POLICY" */
+void tlsp_own_tick(void);
+/* Of the one that ends first; 0 when it has, or none is known */
+unsigned long tlsp_own_days(void);
+
 /* ---- facts.c: Kamailio's structures as plain facts ------------------------ */
 
 enum tg_pol_transport tlsp_transport(int proto);

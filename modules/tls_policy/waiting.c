@@ -293,6 +293,7 @@ static void on_tick(unsigned int ticks, void *param)
 		list = next;
 	}
 	tlsp_sweep_tick();
+	tlsp_own_tick();
 }
 
 int tlsp_waiting_init(void)
