@@ -17,6 +17,7 @@
 #include "core/dprint.h"
 #include "core/msg_translator.h"
 #include "core/parser/contact/parse_contact.h"
+#include "core/parser/parse_from.h"
 #include "core/parser/parse_rr.h"
 #include "core/script_cb.h"
 #include "core/sr_module.h"
@@ -185,6 +186,35 @@ static bool end_caller(struct sip_msg *msg, struct tg_span way)
 	return srtpp_dialog_send(&dst, &d, "BYE", CSEQ_OF_CALLEE);
 }
 
+/*
+ * By the caller's tag, and by the callee's: the media node knows the call by
+ * that of the offer, which was the callee's, and rtpengine 12 deletes nothing
+ * for a tag that it does not know.
+ */
+static void delete_media(struct sip_msg *msg)
+{
+	struct sip_msg copy;
+	struct hdr_field *from;
+
+	media_delete(msg, NULL, NULL);
+	memset(&copy, 0, sizeof(copy));
+	copy.buf = msg->buf;
+	copy.len = msg->len;
+	copy.rcv = msg->rcv;
+	copy.id = msg->id;
+	if(parse_msg(copy.buf, copy.len, &copy) == 0
+			&& parse_headers(&copy, HDR_EOH_F, 0) == 0 && copy.to
+			&& parse_from_header(&copy) == 0) {
+		from = copy.from;
+		copy.from = copy.to;
+		copy.to = from;
+		media_delete(&copy, NULL, NULL);
+		copy.to = copy.from;
+		copy.from = from;
+	}
+	free_sip_msg(&copy);
+}
+
 static void end_both(struct sip_msg *msg)
 {
 	struct tg_media_message m;
@@ -199,7 +229,7 @@ static void end_both(struct sip_msg *msg)
 	}
 	tg_arena_deinit(&arena);
 	if(media_delete)
-		media_delete(msg, NULL, NULL);
+		delete_media(msg);
 	srtpp_stats_add(SRTPP_ENDED, 1);
 	if(!callee || !caller)
 		LM_WARN("a call with a refused ACK was ended; its %s could not be "

@@ -104,6 +104,9 @@ class BeforeTheCallIsUp(Case):
             self.assertIn("media-clear", answer.get("warning"))
             self.assertEqual(far.requests("PRACK"), [])
             self.assertEqual(call.bye().status, 200)
+            # rtpengine 12 knows this call by the callee's tag alone, and lets
+            # one that a BYE of the caller names run into its timeout
+            self.end_in_rtpengine(call)
             self.assert_gone(call)
             self.assert_no_media()
 

@@ -74,6 +74,14 @@ class Case(unittest.TestCase):
         finally:
             ng.close()
 
+    def end_in_rtpengine(self, call):
+        """The whole call, whoever's tags it has there"""
+        ng = ngclient.Ng((lab.EDGE, lab.NG_PORT))
+        try:
+            ng.ask("delete", call.call_id)
+        finally:
+            ng.close()
+
     def assert_gone(self, call):
         """rtpengine holds nothing of it"""
         proc.wait_until(lambda: call.call_id not in self.calls_of_rtpengine(),
