@@ -18,6 +18,10 @@ KEYS = tls_edge.Pki()
 OURS = pki.Authority("Own CA")
 NAME = ["edge.lab.test"]
 TLS = kamailio.TLS.replace("@PKI@/edge", "@DIR@/own")
+RELAY = """
+	$du = $hdr(X-Next);
+	if(!t_relay()) sl_reply_error();
+"""
 NO_NEXT_HOP = re.sub(r"next_hop = .*\n", "", tls_edge.POLICY)
 
 
@@ -198,6 +202,34 @@ class Rotation(unittest.TestCase):
                                  [f"{new.serial:X}"])
                 self.assertEqual(served(before), 200)
             self.assertEqual(len(reports(edge_)), 1, reports(edge_))
+
+    def test_next_hops_are_shown_the_new_one(self):
+        class Both(tls_edge.Pki):
+            """for next hops that trust our CA, too"""
+
+            def ca(self, name="enterprise-ca"):
+                path = os.path.join(tls_edge.folder("outbound"), "both.pem")
+                with open(super().ca(name), encoding="ascii") as f:
+                    pki.write(path, f.read() + OURS.pem)
+                return path
+
+        def relay(to):
+            answer = c.request("MESSAGE", "sip:bob@edge.lab.test", headers=[
+                f"X-Next: sip:{to}:5067;transport=tls"])
+            self.assertEqual(answer and answer.status, 200, edge_.log()[-2000:])
+
+        with edge("outbound", OURS.issue(["old.lab.test"]), route=RELAY) as edge_, \
+                tls_edge.Server(Both(), "gateway1", ("127.0.0.21", 5067)) as first, \
+                tls_edge.Server(Both(), "gateway2", ("127.0.0.22", 5067)) as second, \
+                connect("outbound") as c:
+            relay("127.0.0.21")
+            put("outbound", OURS.issue(["new.lab.test"]))
+            edge_.rpc("tls.reload")
+            relay("127.0.0.22")
+            relay("127.0.0.21")
+            self.assertEqual(second.clients, [["new.lab.test"]])
+            self.assertEqual(first.clients, [["old.lab.test"]])
+            self.assertEqual(len(first.requests), 2)  # on one connection
 
     def test_one_that_does_not_load_changes_nothing(self):
         old = OURS.issue(NAME, not_after=in_days(50))
