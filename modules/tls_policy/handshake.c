@@ -116,6 +116,11 @@ static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
 	SSL_set_options(ssl, SSL_OP_NO_SSLv3 | SSL_OP_NO_TICKET
 								 | SSL_OP_NO_RENEGOTIATION
 								 | SSL_OP_NO_COMPRESSION);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	/* RFC 8879: what inflates is not bounded by what came; OpenSSL 3.2 */
+	SSL_set_options(ssl, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+								 | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#endif
 	if(tls->legacy)
 		SSL_set_security_level(ssl, 0);
 	ok = SSL_set_min_proto_version(ssl, tls->min_version) == 1

@@ -14,6 +14,7 @@ Variants, for tests that show what a part is good for:
                         makes the trunk run in clear)
 """
 
+import contextlib
 import glob
 import os
 import secrets
@@ -309,7 +310,10 @@ class Lab(kamcmd.Counters):
                 engines.append(self.phones[name].daemon)
         self.daemons = {d.name: d for d in engines + proxies}
         missing = [d for d in engines + proxies if not d.running()]
-        proc.require_free([p for d in missing for p in d.ports()])
+        ports = [p for d in missing for p in d.ports()]
+        with contextlib.suppress(proc.ProcError):  # a daemon that ends takes its time
+            proc.wait_until(lambda: all(proc.free(*p[:3]) for p in ports), "free ports", 2)
+        proc.require_free(ports)
         try:
             for wave in (engines, proxies):  # Kamailio pings rtpengine as it starts
                 for daemon in wave:
