@@ -5,6 +5,7 @@ the edge runs, CRLs that do harm, clocks that go on (moved by libfaketime).
 Every class has a connection of another peer beside it that stays and is served.
 """
 
+import concurrent.futures
 import contextlib
 import datetime
 import glob
@@ -181,8 +182,13 @@ class Now(Case):
             # the sweep that runs all the time may have been faster with some
             self.assertLessEqual(said["judged"], 2)
             taken = self.edge.messages_taken()
-            with self.assertRaises((ConnectionError, ssl.SSLError)):
-                gateway.request("OPTIONS", "sip:edge.lab.test", timeout=5)
+            # in a thread: with Python 3.13 what fails here shows up once more
+            # at the next connection of the same thread
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(gateway.request, "OPTIONS", "sip:edge.lab.test",
+                                    timeout=5)
+                with self.assertRaises((ConnectionError, ssl.SSLError)):
+                    asked.result()
             self.assertEqual(self.edge.messages_taken(), taken)
             self.serves(other)
 
