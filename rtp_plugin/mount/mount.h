@@ -25,10 +25,10 @@ struct tg_mnt {
 	struct tg_ngx_host host;
 	struct tg_key_host keying;
 	bool log_stderr;
-	int status_fd;     /* listening; -1 none */
+	int status_fd;        /* listening; -1 none */
 	char status_new[108]; /* its path until it serves: sun_path */
-	char version[64];  /* of the daemon */
-	bool hold_unknown; /* Redis: media sockets bound without a request */
+	char version[64];     /* of the daemon */
+	bool hold_unknown;    /* Redis: media sockets bound without a request */
 	uint16_t port_min, port_max;       /* of media */
 	atomic_uint_fast64_t ng_strangers; /* datagrams of senders not allowed */
 };

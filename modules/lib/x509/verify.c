@@ -304,9 +304,9 @@ static bool judge(const struct tg_x509_store *store, X509 *leaf,
 	else
 		good = tg_x509_check_uri_hosts(&path, &names)
 			   && tg_x509_check_strength(&path)
-			   && tg_x509_check_revocation(&path)
-			   && tg_x509_check_ocsp(&path) && tg_x509_check_usage(&path)
-			   && check_name(ask, &names, answer) && earliest_end(&path);
+			   && tg_x509_check_revocation(&path) && tg_x509_check_ocsp(&path)
+			   && tg_x509_check_usage(&path) && check_name(ask, &names, answer)
+			   && earliest_end(&path);
 	sk_X509_pop_free(path.chain, X509_free);
 	return good;
 }
