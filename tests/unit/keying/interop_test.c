@@ -226,6 +226,8 @@ static void compare(struct side *s, struct program *p, bool we_are_client,
 	assert_non_null(hex);
 	assert_non_null(tx);
 	assert_non_null(rx);
+	if(!hex || !tx || !rx)
+		return; /* never: an analyser does not know cmocka */
 	part[0] = (we_are_client ? tx : rx)->master[0].octet;
 	part[1] = (we_are_client ? rx : tx)->master[0].octet;
 	part[2] = part[0] + key_octets;
