@@ -41,26 +41,11 @@ static cmd_export_t cmds[] = {
 };
 /* clang-format on */
 
-static int bind_tls_policy(void)
-{
-	tlsp_bind_fn bind =
-			(tlsp_bind_fn)(void (*)(void))find_export("tls_policy_bind", 0, 0);
-
-	if(!bind || bind(&mras_tlsp) < 0) {
-		LM_ERR("tls_policy.so must be loaded before this module\n");
-		return -1;
-	}
-	if(mras_tlsp.version != TLSP_API_VERSION) {
-		LM_ERR("tls_policy.so is of another version\n");
-		return -1;
-	}
-	return 0;
-}
-
 static int mod_init(void)
 {
-	if(bind_tls_policy() < 0 || mras_stats_init() < 0 || mras_rate_init() < 0
-			|| mras_secret_init() < 0 || mras_service_init() < 0)
+	if(tlsp_api_load(&mras_tlsp) < 0 || mras_stats_init() < 0
+			|| mras_rate_init() < 0 || mras_secret_init() < 0
+			|| mras_service_init() < 0)
 		return -1;
 	return 0;
 }

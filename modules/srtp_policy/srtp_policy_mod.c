@@ -48,22 +48,6 @@ static param_export_t params[] = {
 };
 /* clang-format on */
 
-static int bind_tls_policy(void)
-{
-	tlsp_bind_fn bind =
-			(tlsp_bind_fn)(void (*)(void))find_export("tls_policy_bind", 0, 0);
-
-	if(!bind || bind(&srtpp_tlsp) < 0) {
-		LM_ERR("tls_policy.so must be loaded before this module\n");
-		return -1;
-	}
-	if(srtpp_tlsp.version != TLSP_API_VERSION) {
-		LM_ERR("tls_policy.so is of another version\n");
-		return -1;
-	}
-	return 0;
-}
-
 static int bind_tm(void)
 {
 	if(find_export("load_tm", NO_SCRIPT, 0) && load_tm_api(&srtpp_tm) < 0)
@@ -80,10 +64,10 @@ static int mod_init(void)
 		LM_ERR("token_lifetime must be 1 to 3600 seconds\n");
 		return -1;
 	}
-	if(bind_tls_policy() < 0 || bind_tm() < 0 || srtpp_secret_init() < 0
-			|| srtpp_stats_init() < 0 || srtpp_calls_init() < 0
-			|| srtpp_ack_init() < 0 || srtpp_gate_in_init() < 0
-			|| srtpp_gate_out_init() < 0)
+	if(tlsp_api_load(&srtpp_tlsp) < 0 || bind_tm() < 0
+			|| srtpp_secret_init() < 0 || srtpp_stats_init() < 0
+			|| srtpp_calls_init() < 0 || srtpp_ack_init() < 0
+			|| srtpp_gate_in_init() < 0 || srtpp_gate_out_init() < 0)
 		return -1;
 	return 0;
 }

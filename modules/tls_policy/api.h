@@ -8,6 +8,9 @@
 #ifndef TG_TLS_POLICY_API_H
 #define TG_TLS_POLICY_API_H
 
+#include "core/dprint.h"
+#include "core/sr_module.h"
+
 #include "policy/decide.h"
 
 struct sip_msg;
@@ -71,5 +74,22 @@ struct tlsp_api {
 
 /* find_export("tls_policy_bind") gives this; 0 or -1 */
 typedef int (*tlsp_bind_fn)(struct tlsp_api *api);
+
+/* In mod_init of a module that builds on this one; 0, or -1 and a log line */
+static inline int tlsp_api_load(struct tlsp_api *api)
+{
+	tlsp_bind_fn bind =
+			(tlsp_bind_fn)(void (*)(void))find_export("tls_policy_bind", 0, 0);
+
+	if(!bind || bind(api) < 0) {
+		LM_ERR("tls_policy.so must be loaded before this module\n");
+		return -1;
+	}
+	if(api->version != TLSP_API_VERSION) {
+		LM_ERR("tls_policy.so is of another version\n");
+		return -1;
+	}
+	return 0;
+}
 
 #endif
