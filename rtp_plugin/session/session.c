@@ -253,6 +253,7 @@ static struct tg_ses_call **calls_of(size_t i, size_t *n)
 	for(struct tg_ses_call *c = bucket[i]; c != NULL; c = c->next)
 		++*n;
 	if(*n != 0)
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
 		list = malloc(*n * sizeof(*list));
 	*n = 0;
 	for(struct tg_ses_call *c = bucket[i]; list && c != NULL; c = c->next) {
