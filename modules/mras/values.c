@@ -21,10 +21,6 @@ static enum tg_mras_status ask(struct sip_msg *msg, struct mras_requester *r,
 	enum tg_mras_status status = mras_requester_of(msg, r, why);
 	struct tg_text text;
 
-	/* HTTP has no From: the script has authenticated whom it names */
-	if(status != TG_MRAS_OK && msg->first_line.type == SIP_REQUEST && !r->peer
-			&& r->rule)
-		LM_INFO("mras: %s\n", *why);
 	if(status != TG_MRAS_OK) {
 		mras_count(status);
 		return status;
