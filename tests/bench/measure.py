@@ -36,6 +36,13 @@ def cpu_ns(group=None, pid=None):
     return total
 
 
+def on_cpu(n):
+    """Words before a command that hold it to one of the first CPUs, so that
+    daemon and load do not change places between two runs."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", str(cpus[n])] if len(cpus) > n else []
+
+
 def rss_octets(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
