@@ -159,10 +159,10 @@ static bool look(uint64_t key, uint32_t party, bool in_dialog)
 }
 
 void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
-		const struct tg_pol_msg *facts, struct tg_pol_verdict *v)
+		const struct tlsp_asked *asked, struct tg_pol_verdict *v)
 {
 	if(!dialogs || v->decision != TG_POL_ALLOW
-			|| (!facts->in_dialog && !tlsp_dialog_begins(facts->method)))
+			|| (!asked->in_dialog && !tlsp_dialog_begins(asked->method)))
 		return;
 	v->reason = TG_REASON_INTERNAL;
 	if(parse_headers(msg, HDR_CALLID_F, 0) == 0 && msg->callid) {
@@ -170,7 +170,7 @@ void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 
 		v->reason = TG_REASON_NOT_A_PARTY;
 		if(look(key_of(tg_span_of(id.s, (size_t)id.len)), party_of(v),
-				   facts->in_dialog)) {
+				   asked->in_dialog)) {
 			v->reason = TG_REASON_NONE;
 			return;
 		}

@@ -117,27 +117,38 @@ static int read_identities(struct sip_msg *msg, struct tg_pol_msg *out)
 	return 0;
 }
 
+int tlsp_read_asked(struct sip_msg *msg, struct tlsp_asked *out)
+{
+	struct to_body *to;
+
+	memset(out, 0, sizeof(*out));
+	if(msg->first_line.type != SIP_REQUEST)
+		return 0;
+	out->method = span_of(msg->first_line.u.request.method);
+	if(!IS_SIP(msg)) /* HTTP has none of the headers that are asked for */
+		return 0;
+	if((!msg->to && parse_headers(msg, HDR_TO_F, 0) < 0) || !msg->to)
+		return -1;
+	to = get_to(msg);
+	out->in_dialog = to && to->tag_value.len > 0;
+	return 0;
+}
+
 /* Headers far down are looked for only where a peer is held to its domains */
-static bool needs_domains(const struct tg_pol_msg *m)
+bool tlsp_reads_more(const struct tg_pol_msg *m)
 {
 	return !m->judged || (m->peer && m->peer->domain.n);
 }
 
 static int read_message(struct sip_msg *msg, struct tg_pol_msg *out)
 {
-	struct to_body *to;
+	struct tlsp_asked asked;
 
-	if(msg->first_line.type != SIP_REQUEST)
-		return 0;
-	out->method = span_of(msg->first_line.u.request.method);
-	/* HTTP has none of the headers below */
-	if(!IS_SIP(msg))
-		return 0;
-	if(parse_headers(msg, HDR_TO_F, 0) < 0 || !msg->to)
+	if(tlsp_read_asked(msg, &asked) < 0)
 		return -1;
-	to = get_to(msg);
-	out->in_dialog = to && to->tag_value.len > 0;
-	if(!needs_domains(out))
+	out->method = asked.method;
+	out->in_dialog = asked.in_dialog;
+	if(!out->method.len || !IS_SIP(msg) || !tlsp_reads_more(out))
 		return 0;
 	if(parse_from_header(msg) == 0 && get_from(msg))
 		out->from_domain = host_of(get_from(msg)->uri);

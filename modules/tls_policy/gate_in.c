@@ -85,6 +85,24 @@ static bool may_answer(
 
 /* ---- gate 2 ---------------------------------------------------------------------- */
 
+/* True: allowed, and nothing to be said about it */
+static bool judge_warm(const struct tlsp_snap *snap, struct sip_msg *msg,
+		struct tg_pol_verdict *v)
+{
+	struct tlsp_asked asked;
+
+	if(tlsp_read_asked(msg, &asked) < 0
+			|| !tlsp_warm_in(snap, msg, &asked, NULL, v))
+		return false;
+	if(asked.method.len)
+		tlsp_dialog_in(snap, msg, &asked, v);
+	if(v->decision != TG_POL_ALLOW || v->audited)
+		return false;
+	see(msg, v, tg_span_of(NULL, 0));
+	return true;
+}
+
+/* facts are filled when it is not allowed */
 static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tg_pol_msg *facts, struct tg_pol_verdict *v)
 {
@@ -93,12 +111,15 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 	memset(v, 0, sizeof(*v));
 	if(tlsp_source(snap, msg, NULL, facts) < 0) {
 		v->reason = TG_REASON_INTERNAL;
-	} else if(!tlsp_warm_in(snap, msg, facts, NULL, v)) {
+	} else {
 		tg_pol_judge_message(snap->policy, facts, NULL, v);
 		tlsp_warm_in_judged(snap, msg, facts, NULL, v);
 	}
-	if(facts->method.len)
-		tlsp_dialog_in(snap, msg, facts, v);
+	if(facts->method.len) {
+		const struct tlsp_asked asked = {facts->method, facts->in_dialog};
+
+		tlsp_dialog_in(snap, msg, &asked, v);
+	}
 	see(msg, v, tg_span_of(NULL, 0));
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		return;
@@ -116,6 +137,10 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 
 	(void)flags;
 	(void)param;
+	if(judge_warm(snap, msg, &v)) {
+		tlsp_snap_unref(snap);
+		return 1;
+	}
 	judge_message(snap, msg, &facts, &v);
 	if(v.decision != TG_POL_ALLOW && may_answer(&facts, &v))
 		answer(msg, v.reason, false);
@@ -134,7 +159,8 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	if(tlsp_waiting_answering())
 		return 1;
 	snap = tlsp_snap_ref();
-	judge_message(snap, msg, &facts, &v);
+	if(!judge_warm(snap, msg, &v))
+		judge_message(snap, msg, &facts, &v);
 	tlsp_snap_unref(snap);
 	return v.decision == TG_POL_ALLOW;
 }
@@ -154,7 +180,9 @@ static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 		if(!route && !tg_span_eq(name, TG_SPAN("default"))) {
 			v->reason = TG_REASON_ROUTE_DENIED;
 			report.detail = "the policy has no route of this name";
-		} else if(!tlsp_warm_in(snap, msg, &facts, route, v)) {
+		} else if(!tlsp_warm_in(snap, msg,
+						  &(struct tlsp_asked){facts.method, facts.in_dialog},
+						  route, v)) {
 			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
 			tlsp_warm_in_judged(snap, msg, &facts, route, v);
 		}

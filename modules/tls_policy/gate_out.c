@@ -27,6 +27,7 @@ static tlsp_leaving_fn leaving;
 static struct {
 	int id;
 	uint64_t generation;
+	uint64_t stamp; /* 0: its record has to be looked at */
 } cleared;
 
 /* Whom NET_OUT wants on the connection that is about to be made */
@@ -203,8 +204,6 @@ static void judge_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 	};
 	struct tg_pol_verdict after = *v;
 
-	if(!leaving || v->decision != TG_POL_ALLOW)
-		return;
 	leaving(&what, &after, &rewritten);
 	*v = after;
 	if(v->decision == TG_POL_ALLOW)
@@ -213,7 +212,16 @@ static void judge_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 		pkg_free((char *)rewritten.ptr);
 }
 
-/* A24: see challenge.c. What leaves instead is an answer, so v stays as it is */
+/* A24: see challenge.c */
+static bool is_challenge_to_peer(
+		const struct tg_pol_egress *egress, struct tg_span bytes)
+{
+	return egress->is_reply && egress->existing && egress->peer
+		   && TG_POL_TR_IS_TLS(egress->conn.transport)
+		   && tlsp_challenge_is_ours(bytes);
+}
+
+/* What leaves instead is an answer, so v stays as it is */
 static void hold_challenge(const struct tlsp_snap *snap,
 		const struct tg_pol_egress *egress, str *buffer,
 		struct tg_pol_verdict *v)
@@ -223,10 +231,6 @@ static void hold_challenge(const struct tlsp_snap *snap,
 	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
 	struct tg_span instead;
 
-	if(v->decision != TG_POL_ALLOW || !egress->is_reply || !egress->existing
-			|| !egress->peer || !TG_POL_TR_IS_TLS(egress->conn.transport)
-			|| !tlsp_challenge_is_ours(bytes))
-		return;
 	said.decision = TG_POL_DENY;
 	said.reason = TG_REASON_CHALLENGE;
 	tg_pol_apply_audit(snap->policy, &said);
@@ -252,18 +256,29 @@ static void read_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 		egress->next_hop = tlsp_next_hop(snap, dst, bytes);
 }
 
+/* NULL: go the long way */
+static const struct tg_pol_egress *judge_warm(const struct tlsp_snap *snap,
+		const dest_info_t *dst, struct tg_span bytes, struct tg_pol_verdict *v)
+{
+	const struct tg_pol_egress *egress;
+	bool reply = is_reply(bytes);
+
+	if(tlsp_refusing
+			|| !(egress = tlsp_warm_out(
+						 snap, dst, reply, !reply && is_sips(bytes), v))
+			|| (!reply && tlsp_next_hop(snap, dst, bytes).len))
+		return NULL;
+	cleared.stamp = tlsp_warm_stamp(dst->id);
+	return egress;
+}
+
 /* conn: what is known of the connection that it will take */
 static void judge_destination(const struct tlsp_snap *snap,
 		const dest_info_t *dst, struct tg_span bytes, struct tlsp_facts *conn,
 		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
-	if(tlsp_warm_destination(snap, dst, egress)) {
-		read_bytes(snap, dst, bytes, egress);
-		conn->id = dst->id;
-		conn->generation = snap->generation;
-		if(tlsp_warm_out(snap, dst, egress, v))
-			return;
-	}
+	memset(v, 0, sizeof(*v));
+	v->reason = TG_REASON_INTERNAL;
 	if(tlsp_destination(snap, dst, conn, egress) < 0)
 		return;
 	read_bytes(snap, dst, bytes, egress);
@@ -273,64 +288,90 @@ static void judge_destination(const struct tlsp_snap *snap,
 	judge_failed(snap, egress, v);
 	if(conn->id && conn->id == dst->id)
 		tlsp_warm_out_judged(snap, dst, egress, v);
+	if(egress->existing && egress->judged) {
+		cleared.id = conn->id;
+		cleared.generation = conn->generation;
+	}
 }
 
-static void judge_leaving(const struct tlsp_snap *snap, dest_info_t *dst,
-		str *buffer, struct tg_pol_egress *egress, struct tg_pol_verdict *v)
+/* space: for the facts, if they are not known already. -> the facts */
+static const struct tg_pol_egress *judge_leaving(const struct tlsp_snap *snap,
+		dest_info_t *dst, str *buffer, struct tg_pol_egress *space,
+		struct tg_pol_verdict *v)
 {
+	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
+	const struct tg_pol_egress *egress;
 	struct tlsp_facts conn;
 
 	cleared.id = 0;
+	cleared.stamp = 0;
 	meant.generation = 0;
-	memset(v, 0, sizeof(*v));
-	v->reason = TG_REASON_INTERNAL;
-	judge_destination(snap, dst, tg_span_of(buffer->s, (size_t)buffer->len),
-			&conn, egress, v);
-	hold_challenge(snap, egress, buffer, v);
-	judge_bytes(snap, dst, egress, buffer, v);
-	if(v->decision == TG_POL_ALLOW && !egress->is_reply)
-		tlsp_dialog_out(tg_span_of(buffer->s, (size_t)buffer->len), v);
-	if(v->decision == TG_POL_ALLOW && egress->existing && egress->judged) {
-		cleared.id = conn.id;
-		cleared.generation = conn.generation;
+	egress = judge_warm(snap, dst, bytes, v);
+	if(egress) {
+		cleared.id = dst->id;
+		cleared.generation = snap->generation;
+	} else {
+		judge_destination(snap, dst, bytes, &conn, space, v);
+		egress = space;
 	}
+	if(v->decision == TG_POL_ALLOW && is_challenge_to_peer(egress, bytes))
+		hold_challenge(snap, egress, buffer, v);
+	if(v->decision == TG_POL_ALLOW && leaving)
+		judge_bytes(snap, dst, egress, buffer, v);
+	if(v->decision != TG_POL_ALLOW)
+		cleared.id = 0;
+	else if(!egress->is_reply)
+		tlsp_dialog_out(tg_span_of(buffer->s, (size_t)buffer->len), v);
+	return egress;
+}
+
+static void report_leaving(const struct tlsp_snap *snap, struct tg_span bytes,
+		const struct tg_pol_egress *egress, const struct tg_pol_verdict *v)
+{
+	struct tlsp_report report = {.gate = "out", .conn = &egress->conn};
+
+	/* tm acknowledges the answer that we made for a failed handshake */
+	if(tlsp_waiting_answering() && v->reason == TG_REASON_EGRESS_HANDSHAKE
+			&& tg_span_starts(bytes, TG_SPAN("ACK ")))
+		return;
+	report.class = class_of(bytes);
+	tlsp_report(snap->policy, v, &report);
+}
+
+/* The sender sees an empty buffer and fails at once */
+static void drop(str *buffer, const struct tg_pol_verdict *v)
+{
+	if(!is_reply(tg_span_of(buffer->s, (size_t)buffer->len)))
+		tlsp_seen_refused(v->reason);
+	pkg_free(buffer->s);
+	buffer->s = NULL;
+	buffer->len = 0;
 }
 
 static int on_net_out(sr_event_param_t *evp)
 {
 	str *buffer = evp->data;
 	const struct tlsp_snap *snap;
-	struct tlsp_report report = {.gate = "out"};
-	struct tg_pol_egress egress;
+	const struct tg_pol_egress *egress;
+	struct tg_pol_egress space;
 	struct tg_pol_verdict v;
 
 	if(!buffer || !buffer->s || buffer->len <= 0)
 		return 0;
 	snap = tlsp_snap_ref();
 	if(evp->dst) {
-		judge_leaving(snap, evp->dst, buffer, &egress, &v);
+		egress = judge_leaving(snap, evp->dst, buffer, &space, &v);
 	} else {
-		memset(&egress, 0, sizeof(egress));
+		memset(&space, 0, sizeof(space));
 		memset(&v, 0, sizeof(v));
 		v.reason = TG_REASON_INTERNAL;
+		egress = &space;
 	}
-	/* tm acknowledges the answer that we made for a failed handshake */
-	if(tlsp_waiting_answering() && v.reason == TG_REASON_EGRESS_HANDSHAKE
-			&& strncmp(buffer->s, "ACK ", 4) == 0)
-		report.gate = NULL;
-	if(report.gate && (v.decision != TG_POL_ALLOW || v.audited)) {
-		report.conn = &egress.conn;
-		report.class = class_of(tg_span_of(buffer->s, (size_t)buffer->len));
-		tlsp_report(snap->policy, &v, &report);
-	}
-	if(v.decision != TG_POL_ALLOW) {
-		if(!is_reply(tg_span_of(buffer->s, (size_t)buffer->len)))
-			tlsp_seen_refused(v.reason);
-		/* the sender sees an empty buffer and fails at once */
-		pkg_free(buffer->s);
-		buffer->s = NULL;
-		buffer->len = 0;
-	}
+	if(v.decision != TG_POL_ALLOW || v.audited)
+		report_leaving(
+				snap, tg_span_of(buffer->s, (size_t)buffer->len), egress, &v);
+	if(v.decision != TG_POL_ALLOW)
+		drop(buffer, &v);
 	tlsp_snap_unref(snap);
 	return 0;
 }
@@ -398,21 +439,27 @@ static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
 	return v.decision == TG_POL_ALLOW;
 }
 
-bool tlsp_gate_out_encode(struct tcp_connection *c)
+/* Did NET_OUT just look at this very connection, and is it as it was? */
+static bool is_cleared(const struct tcp_connection *c)
 {
 	uint64_t generation = tlsp_snap_generation();
-	bool was_cleared = cleared.id == c->id && cleared.id
-					   && cleared.generation == generation;
+
+	return cleared.id == c->id && cleared.id && cleared.generation == generation
+		   && (cleared.stamp ? cleared.stamp == tlsp_conn_stamp(c->id)
+							 : tlsp_conn_state(c->id, generation, time(NULL))
+									   == TLSP_CONN_GOOD);
+}
+
+enum tlsp_encode tlsp_gate_out_encode(struct tcp_connection *c)
+{
+	bool was_cleared = is_cleared(c);
 	const struct tlsp_snap *snap;
 	struct tlsp_facts f;
 	bool allowed;
 
 	cleared.id = 0;
-	if(was_cleared
-			&& (tlsp_warm_holds(c->id)
-					|| tlsp_conn_state(c->id, generation, time(NULL))
-							   == TLSP_CONN_GOOD))
-		return true;
+	if(was_cleared)
+		return TLSP_ENCODE_GOOD;
 	snap = tlsp_snap_ref();
 	if(!tlsp_conn_get_head(c->id, &f))
 		allowed = !c->extra_data && bind_new(snap, c);
@@ -423,7 +470,7 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 		allowed = is_meant(&f) && recheck(snap, c);
 	meant.generation = 0;
 	tlsp_snap_unref(snap);
-	return allowed;
+	return allowed ? TLSP_ENCODE_YES : TLSP_ENCODE_NO;
 }
 
 int tlsp_gate_out_init(void)

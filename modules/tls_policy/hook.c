@@ -252,6 +252,7 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 {
 	struct tg_span octets = tg_span_of(*pbuf, *plen);
 	struct tcp_connection *before = current;
+	enum tlsp_encode allowed;
 	struct tlsp_facts f;
 	int n;
 
@@ -259,12 +260,13 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 	*rest_len = 0;
 	if(!c->extra_data)
 		take_info_callbacks();
-	if(!tlsp_gate_out_encode(c))
+	allowed = tlsp_gate_out_encode(c);
+	if(allowed == TLSP_ENCODE_NO)
 		return -1;
 	current = c;
 	n = original.encode(c, pbuf, plen, rest_buf, rest_len, send_flags);
 	current = before;
-	if(tlsp_warm_holds(c->id)
+	if(allowed == TLSP_ENCODE_GOOD
 			|| tlsp_conn_state(c->id, tlsp_snap_generation(), 0)
 					   == TLSP_CONN_GOOD
 			|| !tlsp_conn_get(c->id, &f) || f.direction != TG_POL_OUT

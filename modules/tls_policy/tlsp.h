@@ -198,29 +198,40 @@ const struct tg_pol_clients *tlsp_facts_clients(
 
 /* ---- warm.c: verdicts of connections that are up -------------------------- */
 
+/* What two messages on one connection may differ in; all that most gates ask */
+struct tlsp_asked {
+	struct tg_span method; /* empty for a reply */
+	bool in_dialog;        /* a To tag is present */
+};
+
 /*
  * Facts and verdicts that hold for message after message on one connection,
- * kept by each process. False: not known here, go the long way; the _judged
- * ones then take the outcome (what was denied or audited they forget).
+ * kept by each process. False or NULL: not known here, go the long way; the
+ * _judged ones then take the outcome (what was denied or audited they forget).
  */
 bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		struct tg_pol_msg *out);
 /* route NULL: gate 2, or gate 3 without a route of its own */
 bool tlsp_warm_in(const struct tlsp_snap *snap, const struct sip_msg *msg,
-		const struct tg_pol_msg *facts, const struct tg_pol_route *route,
+		const struct tlsp_asked *asked, const struct tg_pol_route *route,
 		struct tg_pol_verdict *v);
+/* After tlsp_source() of the same message */
 void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 		const struct sip_msg *msg, const struct tg_pol_msg *facts,
 		const struct tg_pol_route *route, const struct tg_pol_verdict *v);
 
-/* Only where dst names its connection */
-bool tlsp_warm_destination(const struct tlsp_snap *snap,
-		const struct dest_info *dst, struct tg_pol_egress *out);
-bool tlsp_warm_out(const struct tlsp_snap *snap, const struct dest_info *dst,
-		const struct tg_pol_egress *facts, struct tg_pol_verdict *v);
+/*
+ * Only where dst names its connection, and for what is not sent by name; the
+ * facts are valid until the connection is judged again.
+ */
+const struct tg_pol_egress *tlsp_warm_out(const struct tlsp_snap *snap,
+		const struct dest_info *dst, bool is_reply, bool sips,
+		struct tg_pol_verdict *v);
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tg_pol_egress *facts,
 		const struct tg_pol_verdict *v);
+/* The stamp that its facts here are of; 0: none are kept */
+uint64_t tlsp_warm_stamp(int id);
 
 /* Is TLSP_CONN_GOOD known without a lock? By the policy in force */
 bool tlsp_warm_holds(int id);
@@ -286,6 +297,10 @@ void tlsp_conn_of_rcv(const struct receive_info *rcv, struct tg_pol_conn *out);
  */
 int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 		struct tlsp_facts *facts, struct tg_pol_msg *out);
+/* 0, or -1 when the message cannot be read */
+int tlsp_read_asked(struct sip_msg *msg, struct tlsp_asked *out);
+/* Are headers beyond those needed, given what its connection says? */
+bool tlsp_reads_more(const struct tg_pol_msg *m);
 /* facts: of the connection that it would take; id 0: there is none yet */
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out);
@@ -323,7 +338,12 @@ int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
 int tlsp_on_route(tlsp_route_fn fn); /* gate_in.c */
 /* May anything go into this connection's TLS? Called with its lock */
-bool tlsp_gate_out_encode(struct tcp_connection *c);
+enum tlsp_encode {
+	TLSP_ENCODE_NO = 0,
+	TLSP_ENCODE_YES,
+	TLSP_ENCODE_GOOD /* ... which is TLSP_CONN_GOOD */
+};
+enum tlsp_encode tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */
 extern bool tlsp_refusing;
 
@@ -334,7 +354,7 @@ int tlsp_dialogs_init(void);
 bool tlsp_dialog_begins(struct tg_span method);
 /* A request that was allowed so far: denies when it is not of that dialog */
 void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
-		const struct tg_pol_msg *facts, struct tg_pol_verdict *v);
+		const struct tlsp_asked *asked, struct tg_pol_verdict *v);
 /* A request that leaves for the party of v */
 void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v);
 

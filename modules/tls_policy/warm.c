@@ -10,12 +10,13 @@
  *                 a verdict that was taken back, a new handshake all move it
  *   the policy    the same generation
  *   the time      the certificate still valid
- *   the message   compared as a whole with what the connection alone says;
- *                 beyond that only the method, and whether it is in a dialog
+ *   the message   of that method, in a dialog or not, where the connection
+ *                 says all else; and where it leaves, of that kind
  *
- * Denials, audit mode and all else go the long way, each time. A fact that is
- * added to tg_pol_msg or tg_pol_egress one day makes messages differ from
- * their connection, so that they go the long way until this file knows it.
+ * Denials, audit mode and all else go the long way, each time. A message whose
+ * facts are more than its connection's, its method and its dialog is never
+ * remembered: a fact that is added to tg_pol_msg or tg_pol_egress one day and
+ * is filled keeps its messages on the long way until this file knows it.
  */
 #include <stddef.h>
 #include <string.h>
@@ -42,16 +43,18 @@ struct entry {
 	time_t not_after; /* 0: never ends */
 
 	/* in: what the connection says of each message that comes over it */
+	int proto; /* becomes WSS on a connection that was TLS */
 	unsigned char rcv[RCV_OCTETS]; /* addresses, ports, id */
 	struct tg_pol_msg source;
 	unsigned n_kinds; /* all that were seen; the last KINDS are kept */
 	struct kind kind[KINDS];
 
 	/* out: the same for what leaves on it, by its id */
-	const struct socket_info *send_sock; /* NULL: not filled yet */
-	struct tg_pol_egress egress;
-	bool out_known[4]; /* is it a reply, is it sips: */
-	struct tg_pol_verdict out[4];
+	const struct socket_info *send_sock; /* NULL: nothing of the below */
+	struct {
+		struct tg_pol_egress egress;
+		struct tg_pol_verdict verdict; /* DENY: not known */
+	} out[4];                          /* is it a reply, is it sips: */
 };
 
 static struct entry cache[ENTRIES];
@@ -116,18 +119,35 @@ static struct entry *entry_of(const struct tlsp_snap *snap, int id)
 
 /* ---- in ------------------------------------------------------------------ */
 
+/* The entry of its connection, as it is now, if the message came just so */
+static struct entry *source_entry(
+		const struct tlsp_snap *snap, const struct sip_msg *msg)
+{
+	const struct receive_info *rcv = &msg->rcv;
+	struct entry *e = place_of(rcv->proto_reserved1);
+
+	return rcv->proto_reserved1
+						   && holds(e, rcv->proto_reserved1, snap->generation)
+						   && e->proto == rcv->proto
+						   && memcmp(e->rcv, rcv, RCV_OCTETS) == 0
+				   ? e
+				   : NULL;
+}
+
 bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		struct tg_pol_msg *out)
 {
 	const struct receive_info *rcv = &msg->rcv;
-	enum tg_pol_transport transport = tlsp_transport(rcv->proto);
 	struct entry *e;
 
-	if(!TG_POL_TR_IS_TLS(transport)
-			|| !(e = entry_of(snap, rcv->proto_reserved1)))
+	if(!TG_POL_TR_IS_TLS(tlsp_transport(rcv->proto)))
 		return false;
-	if(memcmp(e->rcv, rcv, RCV_OCTETS) != 0
-			|| e->source.conn.transport != transport) {
+	e = source_entry(snap, msg);
+	if(!e) {
+		e = entry_of(snap, rcv->proto_reserved1);
+		if(!e)
+			return false;
+		e->proto = rcv->proto;
 		memcpy(e->rcv, rcv, RCV_OCTETS);
 		tlsp_conn_of_rcv(rcv, &e->source.conn);
 		e->n_kinds = 0;
@@ -137,14 +157,14 @@ bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 }
 
 /* False when the method is longer than those that are worth remembering */
-static bool key_of(const struct tg_pol_msg *facts, char key[KEY_OCTETS])
+static bool key_of(const struct tlsp_asked *asked, char key[KEY_OCTETS])
 {
-	if(facts->method.len > KEY_OCTETS - 1)
+	if(asked->method.len > KEY_OCTETS - 1)
 		return false;
 	memset(key, 0, KEY_OCTETS);
-	if(facts->method.len)
-		memcpy(key, facts->method.ptr, facts->method.len);
-	key[KEY_OCTETS - 1] = facts->in_dialog;
+	if(asked->method.len)
+		memcpy(key, asked->method.ptr, asked->method.len);
+	key[KEY_OCTETS - 1] = asked->in_dialog;
 	return true;
 }
 
@@ -166,29 +186,16 @@ static bool is_plain(const struct entry *e, const struct tg_pol_msg *facts)
 				   (const char *)&e->source + rest, sizeof(*facts) - rest);
 }
 
-/* After tlsp_warm_source() on the same message, which looked at the record */
-static struct entry *plain_entry(const struct tlsp_snap *snap,
-		const struct sip_msg *msg, const struct tg_pol_msg *facts,
-		char key[KEY_OCTETS])
-{
-	struct entry *e = place_of(msg->rcv.proto_reserved1);
-
-	if(!TG_POL_TR_IS_TLS(facts->conn.transport)
-			|| e->id != msg->rcv.proto_reserved1 || !e->id
-			|| e->generation != snap->generation || !key_of(facts, key)
-			|| !is_plain(e, facts))
-		return NULL;
-	return e;
-}
-
 bool tlsp_warm_in(const struct tlsp_snap *snap, const struct sip_msg *msg,
-		const struct tg_pol_msg *facts, const struct tg_pol_route *route,
+		const struct tlsp_asked *asked, const struct tg_pol_route *route,
 		struct tg_pol_verdict *v)
 {
+	const struct entry *e = source_entry(snap, msg);
 	char key[KEY_OCTETS];
-	const struct entry *e = plain_entry(snap, msg, facts, key);
 
-	for(unsigned i = 0; e && i < e->n_kinds && i < KINDS; i++) {
+	if(!e || !e->n_kinds || !key_of(asked, key))
+		return false;
+	for(unsigned i = 0; i < e->n_kinds && i < KINDS; i++) {
 		if(e->kind[i].route == route
 				&& memcmp(e->kind[i].key, key, KEY_OCTETS) == 0) {
 			*v = e->kind[i].verdict;
@@ -202,12 +209,15 @@ void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 		const struct sip_msg *msg, const struct tg_pol_msg *facts,
 		const struct tg_pol_route *route, const struct tg_pol_verdict *v)
 {
+	const struct tlsp_asked asked = {facts->method, facts->in_dialog};
 	char key[KEY_OCTETS];
 	struct entry *e;
 	struct kind *k;
 
 	if(v->decision != TG_POL_ALLOW || v->audited
-			|| !(e = plain_entry(snap, msg, facts, key)))
+			|| !TG_POL_TR_IS_TLS(facts->conn.transport)
+			|| tlsp_reads_more(facts) || !(e = source_entry(snap, msg))
+			|| !is_plain(e, facts) || !key_of(&asked, key))
 		return;
 	k = &e->kind[e->n_kinds++ % KINDS];
 	memcpy(k->key, key, KEY_OCTETS);
@@ -217,75 +227,49 @@ void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 
 /* ---- out ----------------------------------------------------------------- */
 
-/* What leaves on a connection that its sender names */
-static struct entry *named_entry(
-		const struct tlsp_snap *snap, const struct dest_info *dst)
+static unsigned out_kind(bool is_reply, bool sips)
 {
-	return dst->proto == PROTO_TLS ? entry_of(snap, dst->id) : NULL;
+	return (unsigned)is_reply << 1 | (unsigned)sips;
 }
 
-bool tlsp_warm_destination(const struct tlsp_snap *snap,
-		const struct dest_info *dst, struct tg_pol_egress *out)
+const struct tg_pol_egress *tlsp_warm_out(const struct tlsp_snap *snap,
+		const struct dest_info *dst, bool is_reply, bool sips,
+		struct tg_pol_verdict *v)
 {
-	const struct entry *e = named_entry(snap, dst);
-
-	if(!e || !e->send_sock || e->send_sock != dst->send_sock)
-		return false;
-	*out = e->egress;
-	return true;
-}
-
-/* The facts without what two messages on one connection may differ in */
-static struct tg_pol_egress plain_egress(const struct tg_pol_egress *facts)
-{
-	struct tg_pol_egress plain;
-
-	memcpy(&plain, facts, sizeof(plain));
-	plain.is_reply = plain.sips = false;
-	return plain;
-}
-
-static unsigned out_kind(const struct tg_pol_egress *facts)
-{
-	return (unsigned)facts->is_reply << 1 | (unsigned)facts->sips;
-}
-
-bool tlsp_warm_out(const struct tlsp_snap *snap, const struct dest_info *dst,
-		const struct tg_pol_egress *facts, struct tg_pol_verdict *v)
-{
-	/* tlsp_warm_destination() has just looked at the record */
 	const struct entry *e = place_of(dst->id);
-	struct tg_pol_egress plain;
+	unsigned kind = out_kind(is_reply, sips);
 
-	if(!e->id || e->id != dst->id || e->generation != snap->generation
-			|| !e->send_sock || !e->out_known[out_kind(facts)])
-		return false;
-	plain = plain_egress(facts);
-	if(!same_octets(&plain, &e->egress, sizeof(plain)))
-		return false;
-	*v = e->out[out_kind(facts)];
-	return true;
+	if(dst->proto != PROTO_TLS || !dst->id || !dst->send_sock
+			|| e->send_sock != dst->send_sock
+			|| !holds(e, dst->id, snap->generation)
+			|| e->out[kind].verdict.decision != TG_POL_ALLOW)
+		return NULL;
+	*v = e->out[kind].verdict;
+	return &e->out[kind].egress;
+}
+
+uint64_t tlsp_warm_stamp(int id)
+{
+	const struct entry *e = place_of(id);
+
+	return e->id == id ? e->stamp : 0;
 }
 
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tg_pol_egress *facts,
 		const struct tg_pol_verdict *v)
 {
+	unsigned kind = out_kind(facts->is_reply, facts->sips);
 	struct entry *e;
-	struct tg_pol_egress plain;
 
 	if(v->decision != TG_POL_ALLOW || v->audited || !facts->existing
 			|| !facts->judged || facts->refusal || !dst->send_sock
 			|| facts->next_hop.len /* a borrowed name */
-			|| !(e = named_entry(snap, dst)))
+			|| dst->proto != PROTO_TLS || !(e = entry_of(snap, dst->id)))
 		return;
-	plain = plain_egress(facts);
-	if(e->send_sock != dst->send_sock
-			|| !same_octets(&plain, &e->egress, sizeof(plain))) {
-		memset(e->out_known, 0, sizeof(e->out_known));
-		memcpy(&e->egress, &plain, sizeof(plain));
-		e->send_sock = dst->send_sock;
-	}
-	e->out_known[out_kind(facts)] = true;
-	e->out[out_kind(facts)] = *v;
+	if(e->send_sock != dst->send_sock)
+		memset(e->out, 0, sizeof(e->out));
+	e->send_sock = dst->send_sock;
+	e->out[kind].egress = *facts;
+	e->out[kind].verdict = *v;
 }

@@ -105,21 +105,27 @@ static bool facts_of(int id, struct tg_pol_msg *facts)
 
 static bool is_remembered(int id, const struct tg_pol_msg *facts)
 {
+	const struct tlsp_asked asked = {facts->method, facts->in_dialog};
 	struct sip_msg msg = message_on(id);
 	struct tg_pol_verdict v = {0};
 
-	return tlsp_warm_in(&snap, &msg, facts, NULL, &v)
+	return tlsp_warm_in(&snap, &msg, &asked, NULL, &v)
 		   && v.decision == TG_POL_ALLOW;
 }
 
-static void judge(int id, struct tg_pol_msg *facts)
+static void judged(int id, const struct tg_pol_msg *facts)
 {
 	struct sip_msg msg = message_on(id);
 	struct tg_pol_verdict v;
 
-	assert_true(facts_of(id, facts));
 	tg_pol_judge_message(snap.policy, facts, NULL, &v);
 	tlsp_warm_in_judged(&snap, &msg, facts, NULL, &v);
+}
+
+static void judge(int id, struct tg_pol_msg *facts)
+{
+	assert_true(facts_of(id, facts));
+	judged(id, facts);
 }
 
 static void drop(int id)
@@ -161,7 +167,7 @@ static void remembers_what_was_allowed(void **state)
 	assert_true(tlsp_warm_holds(7));
 }
 
-static void tells_methods_dialogs_and_any_other_fact_apart(void **state)
+static void tells_methods_and_dialogs_apart(void **state)
 {
 	struct tg_pol_msg facts, other;
 
@@ -175,13 +181,40 @@ static void tells_methods_dialogs_and_any_other_fact_apart(void **state)
 	other = facts;
 	other.in_dialog = true;
 	assert_false(is_remembered(7, &other));
+	assert_true(is_remembered(7, &facts));
+}
+
+static void a_fact_of_the_message_alone_is_not_remembered(void **state)
+{
+	struct tg_pol_msg facts, other;
+
+	(void)state;
+	assert_true(facts_of(7, &facts));
 	other = facts;
 	other.from_domain = TG_SPAN("evil.example");
-	assert_false(is_remembered(7, &other));
+	judged(7, &other);
 	other = facts;
 	other.pai_domain[0] = TG_SPAN("evil.example");
-	assert_false(is_remembered(7, &other));
+	judged(7, &other);
+	assert_false(is_remembered(7, &facts));
+	judged(7, &facts);
 	assert_true(is_remembered(7, &facts));
+}
+
+static void a_connection_that_became_a_websocket_is_asked_again(void **state)
+{
+	struct sip_msg msg = message_on(7);
+	const struct tlsp_asked asked = {TG_SPAN("INVITE"), false};
+	struct tg_pol_msg facts;
+	struct tg_pol_verdict v;
+
+	(void)state;
+	judge(7, &facts);
+	assert_true(tlsp_warm_in(&snap, &msg, &asked, NULL, &v));
+	msg.rcv.proto = PROTO_WSS;
+	assert_false(tlsp_warm_in(&snap, &msg, &asked, NULL, &v));
+	assert_true(tlsp_warm_source(&snap, &msg, &facts));
+	assert_int_equal(facts.conn.transport, TG_POL_TR_WSS);
 }
 
 static void remembers_no_denial(void **state)
@@ -351,8 +384,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup(remembers_what_was_allowed, begin),
+			cmocka_unit_test_setup(tells_methods_and_dialogs_apart, begin),
 			cmocka_unit_test_setup(
-					tells_methods_dialogs_and_any_other_fact_apart, begin),
+					a_fact_of_the_message_alone_is_not_remembered, begin),
+			cmocka_unit_test_setup(
+					a_connection_that_became_a_websocket_is_asked_again, begin),
 			cmocka_unit_test_setup(remembers_no_denial, begin),
 			cmocka_unit_test_setup(
 					an_id_that_is_used_again_starts_with_nothing, begin),
