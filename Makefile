@@ -223,9 +223,13 @@ $(BROWSER)/bundle.js: $(wildcard tests/interop/browser/*)
 	cd $(@D) && npm install --no-audit --no-fund --no-package-lock
 	cd $(@D) && npx esbuild page.mjs --bundle --platform=browser \
 		--log-level=warning --outfile=bundle.js
-test-interop: ## clients that are fetched for it: Chromium (T='words')
+deps-interop: ## fetch the clients of test-interop
 	@tests/support/deps interop
-	@$(MAKE) --no-print-directory all tools $(BROWSER)/bundle.js
+	@$(MAKE) --no-print-directory $(BROWSER)/bundle.js || \
+		echo "the browser's telephone could not be made" >&2
+test-interop: ## clients that are fetched for it: Chromium, Linphone (T='words')
+	@$(MAKE) --no-print-directory deps-interop
+	@$(MAKE) --no-print-directory all tools
 	@$(RUN) --kind interop $(T)
 
 test-teeth: ## the refusals must fail without our modules
@@ -322,7 +326,7 @@ clean: ## remove what was built; keep what deps fetched
 	rm -rf $(filter-out build/deps,$(wildcard build/*))
 
 FORCE:
-.PHONY: all help deps lib modules plugin tgctl test test-bins test-unit \
+.PHONY: all help deps deps-interop lib modules plugin tgctl test test-bins test-unit \
 	test-host test-interop test-teeth test-matrix lab lab-up lab-down lab-docker \
 	bench soak lint format asan fuzz install uninstall deb clean tools FORCE
 

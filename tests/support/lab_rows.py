@@ -104,15 +104,15 @@ def play_call(a_lab, capture_file, inward=False, gateway="gateway1"):
         return capture, near.heard(tones), far.heard(tones), streams, None if ok else why
 
 
-def _wire_verdict(capture, address):
-    """What the gateway's side of the wire shows, and whether it is right."""
+def wire_verdict(capture, address, at=lab.CLIENT):
+    """What the wire shows toward a gateway and a client, and whether it is right."""
     def rtp(src, dst):
         return wire.rtp_of([p for p in capture.packets if p.src == src and p.dst == dst])
     out, back = rtp(lab.EDGE, address), rtp(address, lab.EDGE)
     known = rtp(address, address)  # behind the gateway, in clear
     matches = wire.clear_matches(out, known) + wire.clear_matches(back, known)
     client = wire.rtp_of([p for p in capture.packets
-                          if p.between(lab.EDGE, lab.CLIENT)])
+                          if p.between(lab.EDGE, at)])
     client_matches = wire.clear_matches(client, known)
     ok = (min(len(out), len(back)) >= PACKETS_AT_LEAST
           and len(known) >= 2 * PACKETS_AT_LEAST
@@ -137,7 +137,7 @@ def call_verdict(a_lab, file, inward, gateway="gateway1"):
     if why is not None:
         return False, f"no call: {why}"
     at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
-    wire_ok, wire_text = _wire_verdict(capture, lab.PEERS[gateway][0])
+    wire_ok, wire_text = wire_verdict(capture, lab.PEERS[gateway][0])
     clear = len(clear_sip(capture))
     enough = CALL_SEC * 0.6
     ours = _through_plugin(streams, gateway)
