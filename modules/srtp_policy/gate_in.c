@@ -6,6 +6,11 @@
  * names the line; a provisional reply is dropped; a final one becomes a
  * refusal, see refuse.c. An ACK has no answer: it goes on without its body,
  * and the call is ended, see ack.c.
+ *
+ * Answers are stateless, so that refusing costs little (RFC 3261 8.2.7), but
+ * for INVITE inside of a dialog: its ACK has the dialog's tag, by which sl
+ * cannot know it for the ACK of an answer of ours. It would go on to the far
+ * end. A transaction takes it (17.2.1).
  */
 #include "core/data_lump_rpl.h"
 #include "core/dprint.h"
@@ -28,21 +33,6 @@ static int warn(struct sip_msg *msg, const struct srtpp_look *look)
 	return add_lump_rpl(msg, text, (int)header.len + 2, LUMP_RPL_HDR) ? 0 : -1;
 }
 
-static int answer(
-		struct sip_msg *msg, const struct srtpp_look *look, bool stateful)
-{
-	const struct tg_reason_info *info = tg_reason_get(look->reason);
-	str phrase = {(char *)info->sip_text, (int)strlen(info->sip_text)};
-
-	if(msg->REQ_METHOD == METHOD_ACK || !info->sip_code)
-		return -1;
-	if(warn(msg, look) < 0)
-		LM_DBG("no memory for a Warning\n");
-	if(stateful && slb.freply)
-		return slb.freply(msg, (int)info->sip_code, &phrase);
-	return slb.sreply ? slb.sreply(msg, (int)info->sip_code, &phrase) : -1;
-}
-
 /* What one message holds, and what is thought of it */
 struct seen {
 	struct tg_media_message m;
@@ -50,6 +40,50 @@ struct seen {
 	struct srtpp_look look;
 	struct srtpp_parsed parsed;
 };
+
+/*
+ * A transaction of tm answers and takes the ACK. False: none can be made, or
+ * the script has made it already
+ */
+static bool answer_in_transaction(
+		struct sip_msg *msg, int code, char *phrase, bool in_script)
+{
+	struct cell *t;
+	int rc;
+
+	if(!srtpp_tm.t_newtran || srtpp_transaction())
+		return false;
+	rc = srtpp_tm.t_newtran(msg); /* 0: repeated, and so was its answer */
+	t = srtpp_transaction();
+	if(!t)
+		return false;
+	if(rc > 0 && srtpp_tm.t_reply(msg, (unsigned)code, phrase) < 0)
+		LM_ERR("the transaction of a refused INVITE gave no answer\n");
+	if(!in_script) { /* nobody else lets go of it */
+		srtpp_tm.unref_cell(t);
+		srtpp_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);
+	}
+	return true;
+}
+
+static void answer(struct sip_msg *msg, const struct seen *s, bool in_script)
+{
+	const struct tg_reason_info *info = tg_reason_get(s->look.reason);
+	str phrase = {(char *)info->sip_text, (int)strlen(info->sip_text)};
+	int code = (int)info->sip_code;
+
+	if(msg->REQ_METHOD == METHOD_ACK || !code)
+		return;
+	if(warn(msg, &s->look) < 0)
+		LM_DBG("no memory for a Warning\n");
+	if(s->m.in_dialog && msg->REQ_METHOD == METHOD_INVITE
+			&& answer_in_transaction(msg, code, phrase.s, in_script))
+		return;
+	if(in_script && slb.freply)
+		slb.freply(msg, code, &phrase);
+	else if(slb.sreply)
+		slb.sreply(msg, code, &phrase);
+}
 
 /* Most messages have no body, and only a BYE among them tells us something */
 static bool is_of_no_interest(const struct sip_msg *msg)
@@ -112,7 +146,7 @@ static int judge_request(
 		return 1;
 	if(srtpp_decide(p, "media-in", &s->from, &s->look))
 		return clean_descriptions(msg, s);
-	answer(msg, &s->look, false);
+	answer(msg, s, false);
 	return msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &s->m);
 }
 
@@ -190,7 +224,7 @@ static int judge_again(
 			|| srtpp_decide(p, "media-route", &s->from, &s->look))
 		return 1;
 	if(msg->first_line.type == SIP_REQUEST)
-		answer(msg, &s->look, true);
+		answer(msg, s, true);
 	return -1;
 }
 

@@ -189,7 +189,7 @@ class Calls(Case):
         self.both("transfer", "answer_transfer")
 
     def test_fax_is_refused_and_the_call_goes_on(self):
-        self.both("fax", "answer_fax")
+        self.both("fax", "answer")
 
     def test_trunk_to_trunk(self):
         self.both("call", "answer", source=lab.MEDIATION1, leaf="mediation1",

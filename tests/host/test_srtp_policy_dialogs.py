@@ -8,6 +8,7 @@ Ends as in test_srtp_policy; Kamailio, rtpengine and the plugin are real.
 """
 
 import os
+import re
 import unittest
 
 import lab
@@ -294,6 +295,28 @@ class WhileItIsUp(Case):
             self.assertEqual(len(self.LAB.secured_streams()), 1)
             self.assertEqual(call.bye().status, 200)
         self.refused_because("media-type", 2)
+
+    def test_a_refusal_ends_between_the_caller_and_the_edge(self):
+        """Repeated, it is answered the same; its ACK goes no further"""
+        branch = "branch=z9hG4bK" + os.urandom(8).hex()
+
+        def on_one_branch(octets):
+            return re.sub(rb"branch=[^;]*", branch.encode(), octets, count=1)
+        with self.gateway(answer_with()) as far:
+            call = self.begun()
+            call.cseq += 1
+            reinvite = on_one_branch(call.made("INVITE", offer(secured=False)))
+            answers = []
+            for _ in range(2):
+                self.client.send(reinvite)
+                answers.append(self.client.final())
+            self.assertEqual([a.status for a in answers], [488, 488])
+            self.assertEqual(answers[0].raw, answers[1].raw)
+            self.client.send(on_one_branch(call.made("ACK")))
+            self.assertEqual(call.ask("INFO").status, 200)
+            self.assertEqual([m.method for m in far.got if m.method],
+                             ["INVITE", "ACK", "INFO"])
+            self.assertEqual(call.bye().status, 200)
 
 
 # ---- lines of other kinds ------------------------------------------------------------

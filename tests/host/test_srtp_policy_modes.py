@@ -423,6 +423,11 @@ class Kept(Mode):
         with self.gateway(answer_with(secured=False)):
             for _ in range(20):
                 self.assertEqual(Call(self.client, offer()).answer.status, 488)
+        with self.gateway(answer_with()):
+            call = Call(self.client, offer()).ack()
+            for _ in range(20):
+                self.assertEqual(call.again(offer(secured=False)).status, 488)
+            self.assertEqual(call.bye().status, 200)
 
         def current():
             return int(re.search(r"current: (\d+)", self.LAB.rpc("tm.stats")).group(1))

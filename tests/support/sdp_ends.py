@@ -284,15 +284,18 @@ class Call:
         self.took = time.monotonic() - self.began
         self.cseq = 1
 
-    def send(self, method, body=b"", cseq=None, headers=()):
-        """A request inside of the dialog"""
+    def made(self, method, body=b"", cseq=None, headers=()):
+        """A request inside of the dialog, as octets"""
         target = re.search("<([^>]*)>", self.answer.get("contact"))
         octets = sip.build(
             method, target.group(1), self.connection, call_id=self.call_id,
             from_tag=self.tag, cseq=cseq or self.cseq, body=body,
             headers=[*(f"Route: {r}" for r in reversed(self.answer.all("record-route"))),
                      *headers])
-        self.connection.send(renamed(octets, {b"to": self.answer.get("to")}))
+        return renamed(octets, {b"to": self.answer.get("to")})
+
+    def send(self, *what, **more):
+        self.connection.send(self.made(*what, **more))
 
     def ask(self, method, body=b"", **more):
         """A request inside of the dialog: its final answer"""
