@@ -75,6 +75,7 @@ void tg_ngx_finish(struct tg_ngx *x)
 static void log_refusal(const struct tg_ngx *x)
 {
 	char text[512];
+	const struct tg_ng_token *t = &x->token;
 	char id[128];
 	size_t n = 0;
 
@@ -87,9 +88,10 @@ static void log_refusal(const struct tg_ngx *x)
 	}
 	id[n] = '\0';
 	snprintf(text, sizeof(text),
-			"ng refused: reason=%s call-id=\"%s\" peer=%.*s: %s",
-			tg_reason_get(x->reason)->id, id, TG_SPAN_FMT(x->profile.peer),
-			x->error);
+			"ng refused: reason=%s call-id=\"%s\" peer=%.*s%s%.*s: %s",
+			tg_reason_get(x->reason)->id, id, TG_SPAN_FMT(t->to.peer),
+			t->to.peer.len && t->from.peer.len ? "," : "",
+			TG_SPAN_FMT(t->from.peer), x->error);
 	x->host->log(LOG_WARNING, text);
 }
 
@@ -179,9 +181,8 @@ static bool in_floor(const struct tg_ngx_host *h, enum tg_suite suite)
 }
 
 /* What this node's own configuration admits; suites below it are left out */
-static bool apply_floor(struct tg_ngx *x)
+static bool apply_floor(struct tg_ngx *x, struct tg_ng_profile *p)
 {
-	struct tg_ng_profile *p = &x->profile;
 	int n = 0;
 
 	if(p->level == TG_LEVEL_NONE
@@ -204,13 +205,15 @@ static bool apply_floor(struct tg_ngx *x)
 
 static bool take_token(struct tg_ngx *x, struct tg_span token)
 {
+	struct tg_ng_token *t = &x->token;
 	const char *why = "";
 
-	switch(tg_ng_profile_decode(token, x->call_id, x->host->secret, now_sec(x),
-			&x->profile, &why)) {
+	switch(tg_ng_token_decode(
+			token, x->call_id, x->host->secret, now_sec(x), t, &why)) {
 		case TG_NG_OK:
 			x->secured = true;
-			return apply_floor(x);
+			return (!(t->legs & TG_NG_LEG_TO) || apply_floor(x, &t->to))
+				   && (!(t->legs & TG_NG_LEG_FROM) || apply_floor(x, &t->from));
 		case TG_NG_UNAUTHENTIC:
 			atomic_fetch_add(&tg_ngx_counters.unauthentic, 1);
 			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN,
@@ -232,50 +235,104 @@ static bool take_token(struct tg_ngx *x, struct tg_span token)
 
 /* ---- the legs of an exchange -------------------------------------------- */
 
-/* The offerer's tag names the "from" leg, the answerer's the "to" leg */
-/* Would keys made for the one profile do for the other? */
-static bool same_keying(
-		const struct tg_ng_profile *a, const struct tg_ng_profile *b)
+static const struct tg_ng_profile *profile_of(
+		const struct tg_ngx *x, enum tg_ng_leg side)
 {
-	return tg_span_eq(a->peer, b->peer) && tg_span_eq(a->identity, b->identity)
-		   && memcmp(a->key_exchange, b->key_exchange, sizeof(a->key_exchange))
-					  == 0
-		   && memcmp(a->suite, b->suite, sizeof(a->suite)) == 0
-		   && a->dialect == b->dialect && a->mki_octets == b->mki_octets
-		   && a->lifetime_log2 == b->lifetime_log2
-		   && a->replay_window == b->replay_window
-		   && a->dtls_verify_ca == b->dtls_verify_ca;
+	return side == TG_NG_LEG_TO ? &x->token.to : &x->token.from;
 }
 
-static struct tg_ses_leg *leg_of(struct tg_ngx *x, enum tg_ng_leg side)
+/* The offerer's tag names the "from" leg, the answerer's the "to" leg */
+static struct tg_ses_leg *known_leg(
+		struct tg_ngx *x, enum tg_ng_leg side, bool unanswered)
 {
 	bool to = side == TG_NG_LEG_TO;
-	struct tg_span tag = to ? x->to_tag : x->from_tag;
-	struct tg_span branch = to ? x->branch : tg_span_of(NULL, 0);
-	struct tg_ses_leg *leg = tg_ses_leg_find(x->call, tag, branch, to);
 
-	if(leg == NULL && to && x->command == TG_NGX_ANSWERED) {
-		/* answered by another far end before: a fork of the same offer */
-		for(leg = x->call->leg; leg != NULL; leg = leg->next) {
-			if(!tg_span_eq(x->from_tag, tg_span_cstr(leg->tag))
-					&& tg_span_eq(branch, tg_span_cstr(leg->branch)))
-				break;
-		}
-		x->forked = leg != NULL;
-	}
+	return tg_ses_leg_find(x->call, to ? x->to_tag : x->from_tag,
+			to ? x->branch : tg_span_of(NULL, 0), to && unanswered);
+}
+
+/* Answered by another far end before: a fork of the same offer */
+static struct tg_ses_leg *forked_leg(struct tg_ngx *x)
+{
+	struct tg_ses_leg *leg = x->call->leg;
+
+	while(leg != NULL
+			&& (tg_span_eq(x->from_tag, tg_span_cstr(leg->tag))
+					|| !tg_span_eq(x->branch, tg_span_cstr(leg->branch))))
+		leg = leg->next;
+	x->forked = leg != NULL;
+	return leg;
+}
+
+/* An answer brings the offer's profile again; required is always in order */
+static bool contradicts(
+		const struct tg_ng_profile *offer, const struct tg_ng_profile *answer)
+{
+	return !tg_ng_profile_same_keying(offer, answer)
+		   || (offer->level == TG_LEVEL_REQUIRED
+				   && answer->level != TG_LEVEL_REQUIRED);
+}
+
+static struct tg_ses_leg *leg_of_offer(struct tg_ngx *x, enum tg_ng_leg side)
+{
+	const struct tg_ng_profile *p = profile_of(x, side);
+	struct tg_ses_leg *leg = known_leg(x, side, true);
+	bool to = side == TG_NG_LEG_TO;
+
 	/* the next peer that is tried never gets the keys of the one before */
-	if(leg != NULL && x->command == TG_NGX_OFFER
-			&& !same_keying(&leg->profile, &x->profile))
+	if(leg != NULL
+			&& (!tg_ng_profile_same_keying(&leg->profile, p)
+					|| !tg_span_eq(leg->profile.peer, p->peer)))
 		tg_ses_leg_close(leg);
-	if(leg == NULL && x->command == TG_NGX_OFFER)
-		leg = tg_ses_leg_new(x->call, tag, branch, &x->profile);
-	else if(leg != NULL && !tg_ses_leg_set_profile(leg, &x->profile))
+	if(leg == NULL)
+		leg = tg_ses_leg_new(x->call, to ? x->to_tag : x->from_tag,
+				to ? x->branch : tg_span_of(NULL, 0), p);
+	else if(!tg_ses_leg_set_profile(leg, p))
 		leg = NULL;
 	if(leg == NULL)
-		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
-				"an answer to an offer that had no secured leg, or too many "
-				"legs");
+		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "too many secured legs");
 	return leg;
+}
+
+static struct tg_ses_leg *leg_of_answer(struct tg_ngx *x, enum tg_ng_leg side)
+{
+	const struct tg_ng_profile *p = profile_of(x, side);
+	struct tg_ses_leg *leg = known_leg(x, side, true);
+
+	if(leg == NULL && side == TG_NG_LEG_TO)
+		leg = forked_leg(x);
+	if(leg == NULL) {
+		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"an answer to an offer that had no secured leg");
+		return NULL;
+	}
+	if(contradicts(&leg->profile, p)) {
+		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"the answer's profile of a leg is not the offer's");
+		return NULL;
+	}
+	if(!tg_ses_leg_set_profile(leg, p)) {
+		tg_ngx_refuse(x, TG_REASON_INTERNAL, "a name is too long");
+		return NULL;
+	}
+	return leg;
+}
+
+/* The leg of a side; *leg stays NULL when it is not ours and never was */
+static bool find_leg(
+		struct tg_ngx *x, enum tg_ng_leg side, struct tg_ses_leg **leg)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	const struct tg_ses_leg *had;
+
+	if(x->token.legs & side) {
+		*leg = offer ? leg_of_offer(x, side) : leg_of_answer(x, side);
+		return *leg != NULL;
+	}
+	had = known_leg(x, side, !offer);
+	return had == NULL || had->closed
+		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
+				   "no profile for a leg that is secured");
 }
 
 /* Who spoke for a leg, once what it said was taken */
@@ -295,14 +352,9 @@ static bool set_tags(struct tg_ngx *x)
 static bool find_legs(struct tg_ngx *x)
 {
 	bool offer = x->command == TG_NGX_OFFER;
-	enum tg_ng_leg in = offer ? TG_NG_LEG_FROM : TG_NG_LEG_TO;
-	enum tg_ng_leg out = offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM;
 
-	if((x->profile.leg & in) && (x->in = leg_of(x, in)) == NULL)
-		return false;
-	if((x->profile.leg & out) && (x->out = leg_of(x, out)) == NULL)
-		return false;
-	return true;
+	return find_leg(x, offer ? TG_NG_LEG_FROM : TG_NG_LEG_TO, &x->in)
+		   && find_leg(x, offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM, &x->out);
 }
 
 /* ---- rewriting a request ------------------------------------------------ */
@@ -433,7 +485,7 @@ static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 	struct tg_span sdp = tg_ben_get_string(dict, "sdp");
 	bool ok;
 
-	if((x->profile.leg & (offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM))
+	if((x->token.legs & (offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM))
 			&& !tg_ngx_can_secure(x, sdp))
 		return false;
 	find_media_address(x, dict);

@@ -78,7 +78,7 @@ struct tg_ngx {
 	struct tg_span to_tag;
 	struct tg_span branch;
 	struct tg_span media_address; /* that the daemon writes at our wish */
-	struct tg_ng_profile profile;
+	struct tg_ng_token token;
 	struct tg_ses_call *call; /* counted; NULL: no secured call */
 	struct tg_ses_leg *in;    /* side that the request's SDP comes from */
 	struct tg_ses_leg *out;   /* side that the reply's SDP goes to */

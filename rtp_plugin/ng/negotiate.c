@@ -695,8 +695,6 @@ bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 
 static bool fell_to_clear(const struct tg_ses_leg *leg)
 {
-	if(leg == NULL)
-		return false;
 	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
 		if(leg->stream[i] != NULL && leg->stream[i]->clear)
 			return true;
@@ -704,8 +702,24 @@ static bool fell_to_clear(const struct tg_ses_leg *leg)
 	return false;
 }
 
+/* The legs of this exchange of which every line is secured */
+static enum tg_ng_leg secured_legs(const struct tg_ngx *x)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	const struct tg_ses_leg *to = offer ? x->out : x->in;
+	const struct tg_ses_leg *from = offer ? x->in : x->out;
+	unsigned legs = TG_NG_LEG_NONE;
+
+	if(to != NULL && !fell_to_clear(to))
+		legs |= TG_NG_LEG_TO;
+	if(from != NULL && !fell_to_clear(from))
+		legs |= TG_NG_LEG_FROM;
+	return (enum tg_ng_leg)legs;
+}
+
 bool tg_ngx_prove(struct tg_ngx *x, struct tg_span text, struct tg_span *out)
 {
+	enum tg_ng_leg legs = secured_legs(x);
 	struct tg_sdp_edit *edit;
 	struct tg_span value, line;
 	struct tg_sdp sdp;
@@ -713,12 +727,12 @@ bool tg_ngx_prove(struct tg_ngx *x, struct tg_span text, struct tg_span *out)
 	char *p;
 
 	*out = text;
-	if(fell_to_clear(x->in) || fell_to_clear(x->out))
+	if(legs == TG_NG_LEG_NONE)
 		return true;
 	if(!parse(x, text, &sdp))
 		return false;
-	if(tg_ng_proof_encode(x->profile.leg, x->call_id, x->profile.expires,
-			   x->host->secret, &x->arena, &value)
+	if(tg_ng_proof_encode(legs, x->call_id, x->token.expires, x->host->secret,
+			   &x->arena, &value)
 			!= TG_NG_OK)
 		return no_memory(x);
 	line.len = sizeof("a=" TG_NG_PROOF_ATTRIBUTE ":") - 1 + value.len;

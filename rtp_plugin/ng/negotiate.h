@@ -37,7 +37,7 @@ bool tg_ngx_plain_out(
  */
 bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg);
 
-/* Adds the proof, or nothing when every line of the leg fell to clear */
+/* Adds the proof of the legs without a line that fell to clear, if any */
 bool tg_ngx_prove(struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 
 /* Feedback profile (AVPF) in the first RTP line that is not rejected? */

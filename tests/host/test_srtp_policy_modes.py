@@ -333,25 +333,101 @@ class TwoTrunks(Mode):
 
 
 class TwoTrunksThatDiffer(TwoTrunks):
-    """One token holds one profile: such legs cannot be joined yet"""
+    """DTLS-SRTP toward the one, SDES toward the other (A14)"""
 
     @staticmethod
     def policy_edit(text):
         return section(text, "peer mediation1", media="trunk-dtls")
 
+    def dtls_offer(self):
+        print_ = ":".join(["AB"] * 32).encode()
+        return (sip.sdp(lab.MEDIATION1, 20900, secured=False)
+                .replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVP")
+                + b"a=setup:actpass\r\na=fingerprint:sha-256 " + print_ + b"\r\n")
+
     def test_both_legs_are_secured(self):
         with self.gateway(answer_with()) as far:
-            print_ = ":".join(["AB"] * 32).encode()
-            body = (sip.sdp(lab.MEDIATION1, 20900, secured=False)
-                    .replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVP")
-                    + b"a=setup:actpass\r\na=fingerprint:sha-256 " + print_ + b"\r\n")
-            call = Call(self.peer, body)
-            self.assertGreaterEqual(call.answer.status, 400)
-            self.assertLess(call.took, SOON_SEC)
-            self.assertEqual(far.requests("INVITE"), [])
-        self.refused_because("media-unproven")
+            call = Call(self.peer, self.dtls_offer())
+            self.assertEqual(call.answer.status, 200)
+            self.assert_secured(far.wait("INVITE"))
+            self.assertEqual(lines(far.wait("INVITE").body, "a=fingerprint"), [])
+            self.assertEqual(len(lines(call.answer.body, "a=fingerprint")), 1)
+            self.assertEqual(lines(call.answer.body, "a=crypto"), [])
+            self.assertEqual(lines(call.answer.body, "a=x-trunkguard"), [])
+            self.assertEqual({(s["peer"], s["keying"]) for s in self.LAB.secured_streams()},
+                             {("mediation1", "dtls"), ("gateway1", "sdes")})
+            call.ack().bye()
+        self.assert_no_media()
 
-    test_a_clear_answer_is_refused = None
+    def test_a_clear_answer_is_refused(self):
+        with self.gateway(answer_with(secured=False)) as far:
+            call = Call(self.peer, self.dtls_offer())
+            self.assertEqual(call.answer.status, 488)
+            far.wait("BYE")
+        self.assert_no_media()
+
+    def test_sdes_of_the_dtls_side_is_refused(self):
+        """... though it is what the other leg has"""
+        with self.gateway(answer_with()) as far:
+            call = Call(self.peer, sip.sdp(lab.MEDIATION1, 20900))
+            self.assertEqual(call.answer.status, 488)
+            self.assertEqual(far.requests("INVITE"), [])
+        self.refused_because("media-keying")
+
+
+class ATrunkThatMaySpeakClear(TwoTrunks):
+    """SDES under level = supported on the one leg, DTLS required on the
+    other: that one leg is in clear takes nothing from the other (A14, A17)"""
+
+    @staticmethod
+    def policy_edit(text):
+        text = section(text, "media trunk", level="supported")
+        return section(text, "peer gateway1", media="trunk-dtls")
+
+    @staticmethod
+    def dtls_answer(request):
+        print_ = ":".join(["AB"] * 32).encode()
+        body = (sip.sdp(lab.GATEWAY1, 40000, secured=False)
+                .replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVP")
+                + b"a=setup:passive\r\na=fingerprint:sha-256 " + print_ + b"\r\n")
+        return reply(request, body=body)
+
+    def through(self, body):
+        """The answer to mediation1, after gateway1 took a DTLS offer"""
+        with self.gateway(self.dtls_answer) as far:
+            call = Call(self.peer, body)
+            self.assertEqual(call.answer.status, 200)
+            offered = far.wait("INVITE").body
+            self.assertIn(" UDP/TLS/RTP/SAVP ", lines(offered, "m=audio")[0])
+            self.assertEqual(len(lines(offered, "a=fingerprint")), 1)
+            self.assertNotIn(b"crypto", offered)
+            streams = {(s["peer"], s["keying"], s["state"] == "clear")
+                       for s in self.LAB.secured_streams()}
+            call.ack().bye()
+        self.assert_no_media()
+        return call.answer, streams
+
+    def test_both_legs_are_secured(self):
+        body = sip.sdp(lab.MEDIATION1, 20900).replace(b"RTP/SAVP", b"RTP/AVP")
+        answer, streams = self.through(body)
+        self.assertEqual(len(lines(answer.body, "a=crypto:")), 1)
+        self.assertEqual(lines(answer.body, "a=fingerprint"), [])
+        self.assertEqual(streams, {("mediation1", "sdes", False),
+                                   ("gateway1", "dtls", False)})
+
+    def test_one_leg_in_clear(self):
+        answer, streams = self.through(
+            sip.sdp(lab.MEDIATION1, 20900, secured=False))
+        self.assert_clear(answer)
+        self.assertIn(("gateway1", "dtls", False), streams)
+        self.grew("clear_under_supported")
+
+    def test_a_clear_answer_is_refused(self):
+        with self.gateway(answer_with(secured=False)) as far:
+            call = Call(self.peer, sip.sdp(lab.MEDIATION1, 20900, secured=False))
+            self.assertEqual(call.answer.status, 488)
+            far.wait("BYE")
+        self.assert_no_media()
 
 
 class MicrosoftTrunk(Mode):

@@ -59,14 +59,20 @@ def mac(secret, label, call_id, text):
                     hashlib.sha256).hexdigest()
 
 
-def token(secret, call_id, leg="to", expires=60, **fields):
-    """trunkguard=... as srtp_policy gives it. expires: seconds from now"""
+def fields(leg, /, **profile):
+    """One leg of a token. A value of None leaves its field out"""
     values = {"leg": leg, "level": "required", "kx": "sdes",
               "suites": "AES_CM_128_HMAC_SHA1_80", "dialect": "rfc8643",
               "window": "128", "peer": "gateway1"}
-    values.update(fields)
-    text = "v1/" + "/".join(f"{k}:{v}" for k, v in values.items()
-                            if v is not None)
+    values.update(profile)
+    return "".join(f"/{k}:{v}" for k, v in values.items() if v is not None)
+
+
+def token(secret, call_id, leg="to", expires=60, **profile):
+    """trunkguard=... as srtp_policy gives it. expires: seconds from now.
+    leg: a name, or with a profile for each {"to": {...}, "from": {...}}"""
+    legs = leg if isinstance(leg, dict) else {leg: profile}
+    text = "v1" + "".join(fields(k, **v) for k, v in legs.items())
     text += f"/exp:{int(time.time()) + expires}"
     return text + "/mac:" + mac(secret, b"tg-ng-v1", call_id, text)
 
@@ -80,8 +86,8 @@ def proof(secret, call_id, sdp):
     if not hmac.compare_digest(mac(secret, b"tg-proof-v1", call_id, text),
                                given):
         return None
-    fields = dict(f.split(":", 1) for f in text.split("/")[1:])
-    return fields["leg"] if int(fields["exp"]) > time.time() else None
+    found = dict(f.split(":", 1) for f in text.split("/")[1:])
+    return found["leg"] if int(found["exp"]) > time.time() else None
 
 
 class Ng:

@@ -12,15 +12,15 @@
  *
  * "suites" takes away every suite of rtpengine that the profile does not
  * name. The token stands in offer and answer whenever one of both legs is the
- * plugin's. An offer from a native leg with level supported adds
- * OSRTP-accept.
+ * plugin's, with the profile of each leg that is. An offer from a native leg
+ * with level supported adds OSRTP-accept.
  */
 #include "media/judge.h"
 #include "media/plan.h"
 
 #include "base/text.h"
 
-#define FLAGS_OCTETS_MAX 2048
+#define FLAGS_OCTETS_MAX 4000
 
 /* ---- native legs --------------------------------------------------------- */
 
@@ -107,39 +107,18 @@ static void profile_of(
 	p->identity = m->dtls_verify_ca ? party->identity : tg_span_of(NULL, 0);
 }
 
-/* A token has one profile: two legs in it must agree on it */
-static bool agree(const struct tg_ng_profile *a, const struct tg_ng_profile *b)
-{
-	return a->level == b->level && a->dialect == b->dialect
-		   && memcmp(a->key_exchange, b->key_exchange, sizeof(a->key_exchange))
-					  == 0
-		   && memcmp(a->suite, b->suite, sizeof(a->suite)) == 0
-		   && a->mki_octets == b->mki_octets
-		   && a->lifetime_log2 == b->lifetime_log2
-		   && a->replay_window == b->replay_window
-		   && a->dtls_verify_ca == b->dtls_verify_ca
-		   && (!a->dtls_verify_ca || tg_span_eq(a->identity, b->identity));
-}
-
 static enum tg_reason say_token(struct tg_text *w,
 		const struct tg_media_plan *in, enum tg_ng_leg legs,
 		struct tg_arena *arena)
 {
-	struct tg_ng_profile p = {.leg = legs, .expires = in->expires};
+	struct tg_ng_token t = {.legs = legs, .expires = in->expires};
 	struct tg_span token;
 
 	if(legs & TG_NG_LEG_TO)
-		profile_of(&in->to, &p);
-	else
-		profile_of(&in->from, &p);
-	if(legs == TG_NG_LEG_BOTH) {
-		struct tg_ng_profile other = {.leg = legs};
-
-		profile_of(&in->from, &other);
-		if(!agree(&p, &other))
-			return TG_REASON_MEDIA_KEYING;
-	}
-	switch(tg_ng_profile_encode(&p, in->call_id, in->secret, arena, &token)) {
+		profile_of(&in->to, &t.to);
+	if(legs & TG_NG_LEG_FROM)
+		profile_of(&in->from, &t.from);
+	switch(tg_ng_token_encode(&t, in->call_id, in->secret, arena, &token)) {
 		case TG_NG_OK:
 			tg_text_say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
 			return TG_REASON_NONE;

@@ -26,14 +26,14 @@ static bool mac_hex(const char *purpose, struct tg_span call_id,
 		char out[TG_NG_MAC_HEX_OCTETS])
 {
 	static const char hex[] = "0123456789abcdef";
-	unsigned char text[2 * TG_NG_TOKEN_OCTETS_MAX + 64];
+	unsigned char text[TG_NG_CALL_ID_OCTETS_MAX + TG_NG_TOKEN_OCTETS_MAX + 64];
 	unsigned char mac[MAC_OCTETS];
 	unsigned mac_octets = sizeof(mac);
 	int n;
 
 	if(secret.len < TG_NG_SECRET_OCTETS_MIN
 			|| secret.len > TG_NG_SECRET_OCTETS_MAX
-			|| call_id.len > TG_NG_TOKEN_OCTETS_MAX
+			|| call_id.len > TG_NG_CALL_ID_OCTETS_MAX
 			|| body.len > TG_NG_TOKEN_OCTETS_MAX)
 		return false;
 	n = snprintf((char *)text, sizeof(text), "%s\n", purpose);
@@ -125,15 +125,49 @@ static enum tg_ng_rc finish(struct tg_text *w, const char *purpose,
 
 static bool makes_sense(const struct tg_ng_profile *p)
 {
-	return p->leg > TG_NG_LEG_NONE && p->leg <= TG_NG_LEG_BOTH
-		   && p->level <= TG_LEVEL_SUPPORTED && p->key_exchange[0] != TG_KX_NONE
+	return p->level <= TG_LEVEL_SUPPORTED && p->key_exchange[0] != TG_KX_NONE
 		   && p->suite[0] != TG_SUITE_NONE && p->dialect <= TG_DIALECT_MS_SDPEXT
 		   && p->replay_window >= 64 && p->mki_octets <= 128
 		   && p->lifetime_log2 <= 48
 		   && !(p->dtls_verify_ca && p->identity.len == 0);
 }
 
-enum tg_ng_rc tg_ng_profile_encode(const struct tg_ng_profile *p,
+bool tg_ng_profile_same_keying(
+		const struct tg_ng_profile *a, const struct tg_ng_profile *b)
+{
+	return tg_span_eq(a->identity, b->identity)
+		   && memcmp(a->key_exchange, b->key_exchange, sizeof(a->key_exchange))
+					  == 0
+		   && memcmp(a->suite, b->suite, sizeof(a->suite)) == 0
+		   && a->dialect == b->dialect && a->mki_octets == b->mki_octets
+		   && a->lifetime_log2 == b->lifetime_log2
+		   && a->replay_window == b->replay_window
+		   && a->dtls_verify_ca == b->dtls_verify_ca;
+}
+
+static bool say_leg(
+		struct tg_text *w, enum tg_ng_leg leg, const struct tg_ng_profile *p)
+{
+	if(!makes_sense(p) || !plain_value(p->peer) || !plain_value(p->identity))
+		return false;
+	tg_text_say(w, "/leg:%s/level:%s", leg_name(leg), tg_level_name(p->level));
+	say_lists(w, p);
+	tg_text_say(w, "/dialect:%s", tg_dialect_name(p->dialect));
+	if(p->mki_octets)
+		tg_text_say(w, "/mki:%u", p->mki_octets);
+	if(p->lifetime_log2)
+		tg_text_say(w, "/lifetime:%u", p->lifetime_log2);
+	tg_text_say(w, "/window:%u", p->replay_window);
+	if(p->dtls_verify_ca)
+		tg_text_say(w, "/verify:ca");
+	if(p->peer.len)
+		tg_text_say(w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
+	if(p->identity.len)
+		tg_text_say(w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
+	return true;
+}
+
+enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
 		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
 		struct tg_span *out)
 {
@@ -142,24 +176,13 @@ enum tg_ng_rc tg_ng_profile_encode(const struct tg_ng_profile *p,
 
 	*out = tg_span_of(NULL, 0);
 	tg_text_init(&w, buffer, sizeof(buffer));
-	if(!makes_sense(p) || !plain_value(p->peer) || !plain_value(p->identity))
+	tg_text_say(&w, "v1");
+	if(t->legs <= TG_NG_LEG_NONE || t->legs > TG_NG_LEG_BOTH
+			|| ((t->legs & TG_NG_LEG_TO) && !say_leg(&w, TG_NG_LEG_TO, &t->to))
+			|| ((t->legs & TG_NG_LEG_FROM)
+					&& !say_leg(&w, TG_NG_LEG_FROM, &t->from)))
 		return TG_NG_MALFORMED;
-	tg_text_say(&w, "v1/leg:%s/level:%s", leg_name(p->leg),
-			tg_level_name(p->level));
-	say_lists(&w, p);
-	tg_text_say(&w, "/dialect:%s", tg_dialect_name(p->dialect));
-	if(p->mki_octets)
-		tg_text_say(&w, "/mki:%u", p->mki_octets);
-	if(p->lifetime_log2)
-		tg_text_say(&w, "/lifetime:%u", p->lifetime_log2);
-	tg_text_say(&w, "/window:%u", p->replay_window);
-	if(p->dtls_verify_ca)
-		tg_text_say(&w, "/verify:ca");
-	if(p->peer.len)
-		tg_text_say(&w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
-	if(p->identity.len)
-		tg_text_say(&w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
-	tg_text_say(&w, "/exp:%llu", (unsigned long long)p->expires);
+	tg_text_say(&w, "/exp:%llu", (unsigned long long)t->expires);
 	return finish(&w, "tg-ng-v1", call_id, secret, arena, out);
 }
 
@@ -170,15 +193,14 @@ static bool read_small(struct tg_span v, uint64_t max, uint64_t *out)
 	return !(v.len > 1 && v.ptr[0] == '0') && tg_span_u64(v, max, out);
 }
 
-static bool take_leg(struct tg_span v, struct tg_ng_profile *p)
+/* NONE: no such leg */
+static enum tg_ng_leg leg_by_name(struct tg_span v)
 {
 	for(unsigned i = TG_NG_LEG_TO; i <= TG_NG_LEG_BOTH; i++) {
-		if(tg_span_eq(v, tg_span_cstr(leg_name((enum tg_ng_leg)i)))) {
-			p->leg = (enum tg_ng_leg)i;
-			return true;
-		}
+		if(tg_span_eq(v, tg_span_cstr(leg_name((enum tg_ng_leg)i))))
+			return (enum tg_ng_leg)i;
 	}
-	return false;
+	return TG_NG_LEG_NONE;
 }
 
 static bool take_level(struct tg_span v, struct tg_ng_profile *p)
@@ -279,17 +301,12 @@ static bool take_identity(struct tg_span v, struct tg_ng_profile *p)
 	return v.len && plain_value(v);
 }
 
-static bool take_expires(struct tg_span v, struct tg_ng_profile *p)
-{
-	return read_small(v, UINT64_MAX, &p->expires);
-}
-
+/* Of one leg */
 static const struct field {
 	const char *name;
 	bool (*take)(struct tg_span v, struct tg_ng_profile *p);
 	bool needed;
 } fields[] = {
-		{"leg", take_leg, true},
 		{"level", take_level, true},
 		{"kx", take_kx, true},
 		{"suites", take_suites, true},
@@ -300,55 +317,99 @@ static const struct field {
 		{"verify", take_verify, false},
 		{"peer", take_peer, false},
 		{"identity", take_identity, false},
-		{"exp", take_expires, true},
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
-static const char *take_field(
-		struct tg_span part, unsigned *seen, struct tg_ng_profile *out)
+static const char *take_field(struct tg_span name, struct tg_span value,
+		unsigned *seen, struct tg_ng_profile *out)
 {
-	struct tg_span name = tg_span_cut(&part, ':');
-
 	for(unsigned i = 0; i < N_FIELDS; i++) {
 		if(!tg_span_eq(name, tg_span_cstr(fields[i].name)))
 			continue;
 		if(*seen & (1u << i))
 			return "a field stands twice";
 		*seen |= 1u << i;
-		return fields[i].take(part, out) ? NULL : fields[i].name;
+		return fields[i].take(value, out) ? NULL : fields[i].name;
 	}
 	return "unknown field";
 }
 
-static enum tg_ng_rc read_fields(
-		struct tg_span body, struct tg_ng_profile *out, const char **why)
+/* What a leg was given, once all of it is read; NULL: it will do */
+static const char *judge_leg(unsigned seen, const struct tg_ng_profile *p)
 {
-	unsigned seen = 0;
+	for(unsigned i = 0; i < N_FIELDS; i++) {
+		if(fields[i].needed && !(seen & (1u << i)))
+			return fields[i].name;
+	}
+	return makes_sense(p) ? NULL : "fields contradict each other";
+}
+
+/* The profile that "leg:" begins; NULL: out of order, twice, or no leg */
+static struct tg_ng_profile *begin_leg(
+		struct tg_span value, struct tg_ng_token *out)
+{
+	enum tg_ng_leg leg = leg_by_name(value);
+
+	if((leg != TG_NG_LEG_TO && leg != TG_NG_LEG_FROM) || out->legs >= leg)
+		return NULL;
+	out->legs = (enum tg_ng_leg)(out->legs | leg);
+	return leg == TG_NG_LEG_TO ? &out->to : &out->from;
+}
+
+struct reading {
+	struct tg_ng_token *out;
+	struct tg_ng_profile *leg; /* at hand; NULL before the first */
+	unsigned seen;             /* of its fields */
+	bool ended;
+};
+
+static const char *take_part(
+		struct reading *r, struct tg_span name, struct tg_span value)
+{
+	bool begins = tg_span_eq(name, TG_SPAN("leg"));
+	bool ends = tg_span_eq(name, TG_SPAN("exp"));
+	const char *why = NULL;
+
+	if(r->ended)
+		return "a field behind the end";
+	if(!begins && !ends)
+		return r->leg ? take_field(name, value, &r->seen, r->leg) : "leg";
+	if(r->leg)
+		why = judge_leg(r->seen, r->leg);
+	if(why)
+		return why;
+	if(begins) {
+		r->seen = 0;
+		r->leg = begin_leg(value, r->out);
+		return r->leg ? NULL : "leg";
+	}
+	r->ended = r->leg && read_small(value, UINT64_MAX, &r->out->expires);
+	return r->ended ? NULL : "exp";
+}
+
+static enum tg_ng_rc read_token(
+		struct tg_span body, struct tg_ng_token *out, const char **why)
+{
+	struct reading r = {.out = out};
 
 	if(!tg_span_eq(tg_span_cut(&body, '/'), version)) {
 		*why = "version";
 		return TG_NG_VERSION;
 	}
-	while(body.len) {
-		*why = take_field(tg_span_cut(&body, '/'), &seen, out);
-		if(*why)
-			return TG_NG_MALFORMED;
+	*why = NULL;
+	while(!*why && body.len) {
+		struct tg_span value = tg_span_cut(&body, '/');
+		struct tg_span name = tg_span_cut(&value, ':');
+
+		*why = take_part(&r, name, value);
 	}
-	for(unsigned i = 0; i < N_FIELDS; i++) {
-		if(fields[i].needed && !(seen & (1u << i))) {
-			*why = fields[i].name;
-			return TG_NG_MALFORMED;
-		}
-	}
-	if(!makes_sense(out)) {
-		*why = "fields contradict each other";
-		return TG_NG_MALFORMED;
-	}
-	return TG_NG_OK;
+	if(!*why && !r.ended)
+		*why = "exp";
+	return *why ? TG_NG_MALFORMED : TG_NG_OK;
 }
 
-enum tg_ng_rc tg_ng_profile_decode(struct tg_span token, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, struct tg_ng_profile *out,
+enum tg_ng_rc tg_ng_token_decode(struct tg_span token, struct tg_span call_id,
+		struct tg_span secret, uint64_t now, struct tg_ng_token *out,
 		const char **why)
 {
 	struct tg_span body;
@@ -357,7 +418,7 @@ enum tg_ng_rc tg_ng_profile_decode(struct tg_span token, struct tg_span call_id,
 	memset(out, 0, sizeof(*out));
 	*why = "mac";
 	if(rc == TG_NG_OK)
-		rc = read_fields(body, out, why);
+		rc = read_token(body, out, why);
 	if(rc == TG_NG_OK && out->expires <= now) {
 		*why = "expired";
 		rc = TG_NG_EXPIRED;
@@ -387,22 +448,24 @@ enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
 	return finish(&w, "tg-proof-v1", call_id, secret, arena, out);
 }
 
-/* "leg:to/exp:T", nothing else */
-static bool read_proof(struct tg_span body, struct tg_ng_profile *out)
+/* "leg:to/exp:T", nothing else; NONE: it is not that */
+static enum tg_ng_leg read_proof(struct tg_span body, uint64_t *expires)
 {
 	struct tg_span leg = tg_span_cut(&body, '/');
-	struct tg_span expires = tg_span_cut(&body, '/');
+	struct tg_span end = tg_span_cut(&body, '/');
 
-	return tg_span_eq(tg_span_cut(&leg, ':'), TG_SPAN("leg"))
-		   && take_leg(leg, out)
-		   && tg_span_eq(tg_span_cut(&expires, ':'), TG_SPAN("exp"))
-		   && take_expires(expires, out) && body.len == 0;
+	if(!tg_span_eq(tg_span_cut(&leg, ':'), TG_SPAN("leg"))
+			|| !tg_span_eq(tg_span_cut(&end, ':'), TG_SPAN("exp"))
+			|| !read_small(end, UINT64_MAX, expires) || body.len != 0)
+		return TG_NG_LEG_NONE;
+	return leg_by_name(leg);
 }
 
 enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
 		struct tg_span secret, uint64_t now, enum tg_ng_leg *leg)
 {
-	struct tg_ng_profile p = {0};
+	uint64_t expires = 0;
+	enum tg_ng_leg proven;
 	struct tg_span body;
 	enum tg_ng_rc rc = check_mac("tg-proof-v1", value, call_id, secret, &body);
 
@@ -411,10 +474,11 @@ enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
 		return rc;
 	if(!tg_span_eq(tg_span_cut(&body, '/'), version))
 		return TG_NG_VERSION;
-	if(!read_proof(body, &p))
+	proven = read_proof(body, &expires);
+	if(proven == TG_NG_LEG_NONE)
 		return TG_NG_MALFORMED;
-	if(p.expires <= now)
+	if(expires <= now)
 		return TG_NG_EXPIRED;
-	*leg = p.leg;
+	*leg = proven;
 	return TG_NG_OK;
 }

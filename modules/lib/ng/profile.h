@@ -1,18 +1,22 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The media profile that srtp_policy hands to rtp_plugin in an ng request,
- * and the proof that comes back. Both ends use this codec.
+ * The media profiles that srtp_policy hands to rtp_plugin in an ng request,
+ * one for each leg that the plugin secures, and the proof that comes back.
+ * Both ends use this codec.
  *
  * Request: one top-level ng entry "trunkguard" whose value is one token
  * without spaces, written in the script's rtpengine flags as
  *
  *   trunkguard=v1/leg:to/level:required/kx:sdes/suites:A,B/.../exp:T/mac:HEX
+ *   trunkguard=v1/leg:to/kx:dtls/.../leg:from/kx:sdes/.../exp:T/mac:HEX
  *
  * Fields are separated by "/", name and value by ":", list items by ",".
- * "leg" names the side that the plugin secures: "to", the side the offer
- * goes to, or "from", the side it comes from, "both" for two secured sides.
- * It keeps its meaning in offer and answer: always seen from the offer.
+ * "leg" begins the profile of one leg, which goes on to the next one or to
+ * "exp": "to" is the side the offer goes to, "from" the side it comes from.
+ * They keep their meaning in offer and answer: always seen from the offer. A
+ * leg stands once, "to" before "from"; one that the token does not name is
+ * not the plugin's. Two legs share nothing but exp.
  *
  * mac is HMAC-SHA-256, lower-case hex, under the shared secret, over
  *   "tg-ng-v1" LF call-id LF everything in the token before "/mac:"
@@ -21,8 +25,7 @@
  * Proof: in the SDP that the daemon returns the plugin adds one session
  * level line (before the first m=)
  *   a=x-trunkguard:v1/leg:to/exp:T/mac:HEX
- * for a leg it secured toward the receiver of that SDP or on the other side;
- * mac over "tg-proof-v1" LF call-id LF everything before "/mac:". srtp_policy
+ * for the leg that it secured ("to", "from" or "both"); mac over "tg-proof-v1" LF call-id LF everything before "/mac:". srtp_policy
  * checks it in what leaves and takes the line out.
  *
  * Presence: an ng "ping" with the entry trunkguard=v1/query answers with
@@ -36,7 +39,8 @@
 
 #define TG_NG_KEY "trunkguard"
 #define TG_NG_PROOF_ATTRIBUTE "x-trunkguard"
-#define TG_NG_TOKEN_OCTETS_MAX 1024
+#define TG_NG_TOKEN_OCTETS_MAX 2048
+#define TG_NG_CALL_ID_OCTETS_MAX 1024
 #define TG_NG_MAC_HEX_OCTETS 64
 /* the shared secret: at least as long as its hash (RFC 2104 section 3) */
 #define TG_NG_SECRET_OCTETS_MIN 32
@@ -49,8 +53,8 @@ enum tg_ng_leg {
 	TG_NG_LEG_BOTH = 3
 };
 
+/* What one leg asks for */
 struct tg_ng_profile {
-	enum tg_ng_leg leg;
 	enum tg_level level;
 	enum tg_kx key_exchange[TG_KX_MAX];
 	enum tg_suite suite[TG_SUITES_MAX];
@@ -61,7 +65,13 @@ struct tg_ng_profile {
 	bool dtls_verify_ca;
 	struct tg_span peer;     /* name of the peer: log, status, trust folder */
 	struct tg_span identity; /* name its DTLS certificate must prove */
-	uint64_t expires;        /* UNIX seconds */
+};
+
+struct tg_ng_token {
+	enum tg_ng_leg legs;       /* that have a profile */
+	struct tg_ng_profile to;   /* all zero when legs does not name it */
+	struct tg_ng_profile from; /* the same */
+	uint64_t expires;          /* UNIX seconds */
 };
 
 enum tg_ng_rc {
@@ -74,14 +84,18 @@ enum tg_ng_rc {
 };
 
 /* The token without "trunkguard=", NUL behind it, in the arena */
-enum tg_ng_rc tg_ng_profile_encode(const struct tg_ng_profile *p,
+enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
 		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
 		struct tg_span *out) __attribute__((warn_unused_result));
 
 /* Spans of *out point into token. The mac is checked before anything else */
-enum tg_ng_rc tg_ng_profile_decode(struct tg_span token, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, struct tg_ng_profile *out,
+enum tg_ng_rc tg_ng_token_decode(struct tg_span token, struct tg_span call_id,
+		struct tg_span secret, uint64_t now, struct tg_ng_token *out,
 		const char **why) __attribute__((warn_unused_result));
+
+/* Would keys made for the one profile do for the other, toward one peer? */
+bool tg_ng_profile_same_keying(
+		const struct tg_ng_profile *a, const struct tg_ng_profile *b);
 
 /* Value of the a=x-trunkguard line */
 enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,

@@ -89,46 +89,47 @@ static bool has(const char *text, const char *flag)
 	return rest && !*rest;
 }
 
-static struct tg_ng_profile token(const char *text)
+static struct tg_ng_token token(const char *text)
 {
 	const char *value = word(text, TG_NG_KEY "="), *why;
-	struct tg_ng_profile p;
+	struct tg_ng_token t;
 
 	assert_non_null(value);
-	assert_int_equal(tg_ng_profile_decode(tg_span_cstr(value), TG_SPAN("call"),
-							 secret, 1999, &p, &why),
+	assert_int_equal(tg_ng_token_decode(tg_span_cstr(value), TG_SPAN("call"),
+							 secret, 1999, &t, &why),
 			TG_NG_OK);
-	return p;
+	return t;
 }
 
 static void the_plugins_leg_is_plain_for_the_daemon(void **state)
 {
 	const char *f = flags();
-	struct tg_ng_profile p = token(f);
+	struct tg_ng_token t = token(f);
 
 	(void)state;
 	assert_true(has(f, "RTP/AVP"));
 	assert_null(word(f, "SDES"));
 	assert_int_equal(legs, TG_NG_LEG_TO);
-	assert_int_equal(p.leg, TG_NG_LEG_TO);
-	assert_int_equal(p.suite[0], TG_SUITE_AES_CM_128_HMAC_SHA1_80);
-	assert_true(tg_span_eq(p.peer, TG_SPAN("gw")));
-	assert_int_equal(p.identity.len, 0);
+	assert_int_equal(t.legs, TG_NG_LEG_TO);
+	assert_int_equal(t.to.suite[0], TG_SUITE_AES_CM_128_HMAC_SHA1_80);
+	assert_true(tg_span_eq(t.to.peer, TG_SPAN("gw")));
+	assert_int_equal(t.to.identity.len, 0);
 	plan.feedback = true;
 	assert_true(has(flags(), "RTP/AVPF"));
 }
 
 static void the_token_says_the_same_in_the_answer(void **state)
 {
-	struct tg_ng_profile offer = token(flags()), answer;
+	struct tg_ng_token offer = token(flags()), answer;
 	const char *f;
 
 	(void)state;
 	plan.offer = false;
 	f = flags();
 	answer = token(f);
-	assert_int_equal(answer.leg, offer.leg);
-	assert_memory_equal(answer.suite, offer.suite, sizeof(offer.suite));
+	assert_int_equal(answer.legs, offer.legs);
+	assert_memory_equal(
+			answer.to.suite, offer.to.suite, sizeof(offer.to.suite));
 	assert_null(word(f, "RTP/"));
 	assert_true(has(f, "SDES-no-NULL_HMAC_SHA1_80"));
 }
@@ -141,12 +142,12 @@ static void a_gateway_that_calls_is_the_from_leg(void **state)
 	plan.from.media = &plugin;
 	plan.to.media = &native;
 	f = flags();
-	assert_int_equal(token(f).leg, TG_NG_LEG_FROM);
+	assert_int_equal(token(f).legs, TG_NG_LEG_FROM);
 	assert_true(has(f, "RTP/SAVP"));
 	assert_true(has(f, "DTLS=off"));
 	plan.offer = false;
 	f = flags();
-	assert_int_equal(token(f).leg, TG_NG_LEG_FROM);
+	assert_int_equal(token(f).legs, TG_NG_LEG_FROM);
 	assert_null(word(f, "SDES"));
 }
 
@@ -212,15 +213,37 @@ static void clear_legs_stay_clear(void **state)
 	assert_string_equal(flags(), "");
 }
 
-static void two_legs_of_the_plugin_share_one_profile(void **state)
+static void two_legs_of_the_plugin_have_a_profile_each(void **state)
 {
 	struct tg_pol_media other = plugin;
+	struct tg_ng_token t;
 
 	(void)state;
 	plan.from.media = &other;
-	assert_int_equal(token(flags()).leg, TG_NG_LEG_BOTH);
+	plan.from.peer = TG_SPAN("trunk");
+	plan.from.identity = TG_SPAN("trunk.example.com");
+	other.level = TG_LEVEL_SUPPORTED;
 	other.key_exchange[0] = TG_KX_DTLS;
-	assert_int_equal(refused(), TG_REASON_MEDIA_KEYING);
+	other.suite[0] = TG_SUITE_AEAD_AES_128_GCM;
+	other.dtls_verify_ca = true;
+	plugin.mki_octets = 4;
+	for(int offer = 0; offer <= 1; offer++) {
+		plan.offer = offer;
+		t = token(flags());
+		assert_int_equal(t.legs, TG_NG_LEG_BOTH);
+		assert_int_equal(t.to.level, TG_LEVEL_REQUIRED);
+		assert_int_equal(t.to.key_exchange[0], TG_KX_SDES);
+		assert_int_equal(t.to.suite[0], TG_SUITE_AES_CM_128_HMAC_SHA1_80);
+		assert_int_equal(t.to.mki_octets, 4);
+		assert_true(tg_span_eq(t.to.peer, TG_SPAN("gw")));
+		assert_int_equal(t.to.identity.len, 0);
+		assert_int_equal(t.from.level, TG_LEVEL_SUPPORTED);
+		assert_int_equal(t.from.key_exchange[0], TG_KX_DTLS);
+		assert_int_equal(t.from.suite[0], TG_SUITE_AEAD_AES_128_GCM);
+		assert_int_equal(t.from.mki_octets, 0);
+		assert_true(tg_span_eq(t.from.peer, TG_SPAN("trunk")));
+		assert_true(tg_span_eq(t.from.identity, TG_SPAN("trunk.example.com")));
+	}
 }
 
 static void an_unknown_side_is_refused(void **state)
@@ -245,7 +268,8 @@ static void ca_checks_name_the_identity(void **state)
 	(void)state;
 	plugin.key_exchange[0] = TG_KX_DTLS;
 	plugin.dtls_verify_ca = true;
-	assert_true(tg_span_eq(token(flags()).identity, TG_SPAN("gw.example.com")));
+	assert_true(
+			tg_span_eq(token(flags()).to.identity, TG_SPAN("gw.example.com")));
 	plan.to.identity = TG_SPAN("");
 	assert_int_equal(refused(), TG_REASON_ENGINE_ABSENT);
 }
@@ -269,7 +293,7 @@ int main(void)
 			T(a_gateway_that_calls_is_the_from_leg),
 			T(native_legs_offer_the_profiles_suites_alone), T(native_dtls),
 			T(optional_srtp_of_a_native_leg), T(clear_legs_stay_clear),
-			T(two_legs_of_the_plugin_share_one_profile),
+			T(two_legs_of_the_plugin_have_a_profile_each),
 			T(an_unknown_side_is_refused),
 			T(without_a_secret_there_is_no_plugin),
 			T(ca_checks_name_the_identity),

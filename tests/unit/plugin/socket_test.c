@@ -111,7 +111,7 @@ static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 {
 	struct tg_ses_call *c = tg_ses_call_get(TG_SPAN("nokey"), true);
 	uint8_t rtp[300] = {0x80}, stun[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
-	struct tg_ng_profile profile = {.leg = TG_NG_LEG_TO};
+	struct tg_ng_profile profile = {.level = TG_LEVEL_REQUIRED};
 	struct tg_key_path from = {.port = 1};
 	struct tg_ses_socket *s;
 	struct tg_ses_stream *st;
@@ -211,7 +211,7 @@ static void *reader(void *arg)
 static void *churner(void *arg)
 {
 	int fd = *(int *)arg;
-	struct tg_ng_profile profile = {.leg = TG_NG_LEG_TO};
+	struct tg_ng_profile profile = {.level = TG_LEVEL_REQUIRED};
 	char name[16] = {(char)('a' + fd), '\0'};
 
 	for(int i = 0; i < ROUNDS; i++) {
