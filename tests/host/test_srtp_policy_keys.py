@@ -109,11 +109,19 @@ class WithoutAMediaNode(KeysOverTcp):
 
     def test_a_key_of_the_client_does_not_leave(self):
         with self.tcp_gateway(keyed()[0]) as far:
-            body = offer().replace(b"RTP/SAVP", b"RTP/AVP")
-            call = Call(self.client, body, uri="sip:gw3-test@lab.test")
+            call = Call(self.client, offer(), uri="sip:gw3-test@lab.test")
             self.assertGreaterEqual(call.answer.status, 400)
             self.assertEqual(far.got, [])
         self.refused_because("media-keys-exposed")
+
+    def test_a_key_of_an_offer_that_leaves_it_open_is_taken_out(self):
+        with self.tcp_gateway(sip.sdp(lab.GATEWAY3, 40000, secured=False)) as far:
+            body = offer().replace(b"RTP/SAVP", b"RTP/AVP")
+            call = Call(self.client, body, uri="sip:gw3-test@lab.test")
+            self.assertEqual(call.answer.status, 200)
+            self.assert_clear(far.wait("INVITE"))
+            self.assert_clear(call.answer)
+            call.ack().bye()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,20 @@ class ScriptLab(lab.Lab):
         return text
 
 
+class PresetLab(ScriptLab):
+    """One of cfg/policy-*.cfg is policy.cfg"""
+
+    def __init__(self, root, policy, **more):
+        self.policy = policy
+        super().__init__(root, **more)
+
+    def shipped(self, name):
+        if name == "policy.cfg":
+            return super().shipped(self.policy).replace(
+                f"{self.pki}/teams-ca.pem", self.ca("partner-ca"))
+        return super().shipped(name)
+
+
 class Case(unittest.TestCase):
     """A client at LAB, and what srtp_policy counted since the test began"""
 
@@ -108,11 +122,12 @@ class Mode(Case):
 
     script_edit = policy_edit = None
     plugin = True
+    preset = "policy.cfg"
 
     @classmethod
     def setUpClass(cls):
-        cls.LAB = ScriptLab(
-            ROOT, script_edit=cls.script_edit, policy_edit=cls.policy_edit,
+        cls.LAB = PresetLab(
+            ROOT, cls.preset, script_edit=cls.script_edit, policy_edit=cls.policy_edit,
             plugin=cls.plugin)
         cls.LAB.up()
         cls.addClassCleanup(cls.LAB.down)
@@ -339,5 +354,5 @@ def called(caller, callee, body, answer_body, domain="gw1.lab.test"):
     callee.send(reply(request, body=answer_body, contact="<sip:alice@%s:%d;transport="
                       "tls>" % callee.local[:2]))
     answer = caller.final()
-    answer.request = request
+    answer.request, answer.call_id = request, request.get("call-id")
     return answer

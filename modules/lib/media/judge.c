@@ -8,6 +8,10 @@
  *	                                                   with t38 = clear
  *	supported   clear, or keys     keys as profiled    passes
  *	none        clear              no keys may leave   passes
+ *
+ * A line that comes in may say more in Microsoft's words: a=encryption, and
+ * RTP/AVP with a=crypto, which MS-SDPEXT lets a side accept that requires
+ * encryption, by an answer with RTP/SAVP.
  */
 #include "media/judge.h"
 
@@ -116,6 +120,15 @@ static bool judge_keys(struct look *l, const struct tg_sdp_media *m)
 		   || refuse(l, TG_REASON_MEDIA_KEYING, m->first_line, m);
 }
 
+/* rtpengine itself would answer with RTP/AVP: the plugin speaks the dialect */
+static bool is_optional_offer(
+		const struct look *l, const struct tg_sdp_media *m)
+{
+	return l->ask->offer && l->ask->direction == TG_POL_IN && m->n_crypto
+		   && l->ask->media->dialect == TG_DIALECT_MS_SDPEXT
+		   && l->ask->media->engine == TG_POL_ENGINE_PLUGIN;
+}
+
 static bool judge_plain(struct look *l, const struct tg_sdp_media *m)
 {
 	bool keyed = m->n_crypto || m->security.n_fingerprints;
@@ -132,7 +145,10 @@ static bool judge_plain(struct look *l, const struct tg_sdp_media *m)
 			l->out->secured++;
 			return judge_keys(l, m);
 		default:
-			return refuse(l, TG_REASON_MEDIA_CLEAR, m->first_line, m);
+			if(!is_optional_offer(l, m))
+				return refuse(l, TG_REASON_MEDIA_CLEAR, m->first_line, m);
+			l->out->secured++;
+			return judge_keys(l, m);
 	}
 }
 
@@ -172,6 +188,22 @@ static uint32_t bit_of(const struct look *l, const struct tg_sdp_media *m)
 	return (uint32_t)1 << (m - l->sdp->media); /* TG_SDP_MEDIA_MAX is 32 */
 }
 
+/* What the sender says it does with the line; incompatible levels are 488 */
+static bool judge_encryption(struct look *l, const struct tg_sdp_media *m)
+{
+	enum tg_sdp_encryption said = m->security.encryption;
+	enum tg_level level = l->ask->media->level;
+
+	if(l->ask->direction != TG_POL_IN || m->kind == TG_SDP_PROTO_OTHER)
+		return true;
+	if(said == TG_SDP_ENC_REJECTED && level == TG_LEVEL_REQUIRED)
+		return refuse(l, TG_REASON_MEDIA_CLEAR, m->first_line, m);
+	if(said == TG_SDP_ENC_REQUIRED && level == TG_LEVEL_NONE
+			&& m->kind == TG_SDP_PROTO_AVP)
+		return refuse(l, TG_REASON_MEDIA_KEYING, m->first_line, m);
+	return true;
+}
+
 static bool judge_kind(struct look *l, const struct tg_sdp_media *m)
 {
 	switch(m->kind) {
@@ -191,7 +223,7 @@ static bool judge_line(struct look *l, const struct tg_sdp_media *m)
 
 	if(!tg_media_is_live(m))
 		return true;
-	if(!judge_kind(l, m))
+	if(!judge_encryption(l, m) || !judge_kind(l, m))
 		return false;
 	if(l->out->secured > secured)
 		l->out->secured_lines |= bit_of(l, m);
@@ -240,12 +272,45 @@ static const struct tg_sdp_crypto *crypto_at(
 	return NULL;
 }
 
+static const struct tg_sdp_media *media_of(
+		const struct tg_sdp *sdp, uint32_t line)
+{
+	const struct tg_sdp_media *m = NULL;
+
+	for(size_t i = 0; i < sdp->n_media; i++) {
+		if(sdp->media[i].first_line <= line)
+			m = &sdp->media[i];
+	}
+	return m;
+}
+
+/*
+ * No key exchange is taken up: keys in an RTP/AVP line leave it open to run in
+ * clear, but rtpengine would encrypt and answer with keys (RFC 8643), which a
+ * server that speaks MS-SDPEXT reads as clear.
+ */
+static bool strip_open_offer(
+		const struct tg_sdp *sdp, struct tg_sdp_edit *edit, size_t *n)
+{
+	for(uint32_t i = 0; i < sdp->n_lines; i++) {
+		const struct tg_sdp_media *m = media_of(sdp, i);
+
+		if(!m || m->kind != TG_SDP_PROTO_AVP
+				|| !tg_sdp_is_security_line(&sdp->line[i]))
+			continue;
+		if(!tg_sdp_edit_drop(edit, i))
+			return false;
+		++*n;
+	}
+	return true;
+}
+
 bool tg_media_strip_offer(const struct tg_sdp *sdp,
 		const struct tg_pol_media *media, struct tg_sdp_edit *edit, size_t *n)
 {
 	*n = 0;
 	if(media->level == TG_LEVEL_NONE)
-		return true; /* no key exchange will be taken up */
+		return strip_open_offer(sdp, edit, n);
 	for(uint32_t i = 0; i < sdp->n_lines; i++) {
 		const struct tg_sdp_crypto *c;
 

@@ -40,9 +40,9 @@ void tg_media_judge(const struct tg_sdp *sdp, const struct tg_media_ask *ask,
 /*
  * Takes out of an offer what must not be chosen, so that a media node cannot:
  * crypto lines with suites that the profile does not admit, and lines with
- * keys of a kind that is not done here (a=cryptoscale, a=key-mgmt, k=). Only
- * for an offer that tg_media_judge lets pass. *n: how many lines. False: out
- * of memory
+ * keys of a kind that is not done here (a=cryptoscale, a=key-mgmt, k=); with
+ * level none whatever an RTP/AVP line says of encryption. Only for an offer
+ * that tg_media_judge lets pass. *n: how many lines. False: out of memory
  */
 bool tg_media_strip_offer(const struct tg_sdp *sdp,
 		const struct tg_pol_media *media, struct tg_sdp_edit *edit, size_t *n);

@@ -92,6 +92,45 @@ static void denies_clear_lines_when_required(void **state)
 	assert_true(tg_span_eq(found.type, TG_SPAN("video")));
 }
 
+static void takes_a_microsoft_offer_that_leaves_it_open(void **state)
+{
+	(void)state;
+	media.dialect = TG_DIALECT_MS_SDPEXT;
+	media.engine = TG_POL_ENGINE_PLUGIN;
+	assert_int_equal(judge(HEAD CLEAR AES80).secured, 1);
+	refused(HEAD CLEAR, TG_REASON_MEDIA_CLEAR);
+	refused(HEAD CLEAR PRINT, TG_REASON_MEDIA_CLEAR);
+	refused(HEAD CLEAR AES32, TG_REASON_MEDIA_SUITE);
+	ask.keys_allowed = false;
+	refused(HEAD CLEAR AES80, TG_REASON_MEDIA_KEYS_EXPOSED);
+	ask.keys_allowed = true;
+	ask.offer = false; /* an answer accepts with RTP/SAVP */
+	refused(HEAD CLEAR AES80, TG_REASON_MEDIA_CLEAR);
+	ask.offer = true;
+	ask.direction = TG_POL_OUT; /* who requires it offers RTP/SAVP */
+	refused(HEAD CLEAR AES80, TG_REASON_MEDIA_CLEAR);
+	ask.direction = TG_POL_IN;
+	media.engine = TG_POL_ENGINE_NATIVE; /* rtpengine does not know of it */
+	refused(HEAD CLEAR AES80, TG_REASON_MEDIA_CLEAR);
+}
+
+static void weighs_what_the_sender_says_of_encryption(void **state)
+{
+	(void)state;
+	passes(HEAD SAVP AES80 "a=encryption:required\r\n");
+	passes(HEAD SAVP AES80 "a=encryption:optional\r\n");
+	refused(HEAD SAVP AES80 "a=encryption:rejected\r\n", TG_REASON_MEDIA_CLEAR);
+	passes(HEAD SAVP AES80 "m=image 0 udptl t38\r\na=encryption:rejected\r\n");
+	media.level = TG_LEVEL_SUPPORTED;
+	passes(HEAD CLEAR "a=encryption:rejected\r\n");
+	passes(HEAD CLEAR AES80 "a=encryption:required\r\n");
+	media.level = TG_LEVEL_NONE;
+	passes(HEAD CLEAR "a=encryption:optional\r\n");
+	refused(HEAD CLEAR "a=encryption:required\r\n", TG_REASON_MEDIA_KEYING);
+	ask.direction = TG_POL_OUT; /* their business */
+	passes(HEAD CLEAR "a=encryption:required\r\n");
+}
+
 static void lets_rejected_lines_pass(void **state)
 {
 	(void)state;
@@ -289,6 +328,29 @@ static void strips_what_must_not_be_chosen(void **state)
 	assert_int_equal(n, 0);
 }
 
+static void leaves_nothing_to_encrypt_by_where_nothing_is(void **state)
+{
+	struct tg_sdp_edit *edit;
+	struct tg_sdp sdp;
+	struct tg_span out;
+	size_t n;
+
+	(void)state;
+	media.level = TG_LEVEL_NONE;
+	assert_int_equal(tg_sdp_parse(tg_span_cstr(HEAD CLEAR AES80
+										  "a=cryptoscale:2 x\r\n"
+										  "a=encryption:optional\r\n" PRINT
+										  "a=sendrecv\r\n" SAVP AES80),
+							 &arena, &sdp),
+			TG_SDP_OK);
+	edit = tg_sdp_edit_new(&sdp, &arena);
+	assert_true(tg_media_strip_offer(&sdp, &media, edit, &n));
+	assert_int_equal(n, 4);
+	out = tg_sdp_edit_apply(edit);
+	assert_true(tg_span_eq(
+			out, tg_span_cstr(HEAD CLEAR "a=sendrecv\r\n" SAVP AES80)));
+}
+
 static void strips_every_key_that_came_in_clear(void **state)
 {
 	struct tg_sdp_edit *edit;
@@ -403,8 +465,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(denies_clear_lines_when_required),
-			T(lets_rejected_lines_pass), T(wants_a_suite_of_the_profile),
-			T(lets_nothing_else_leave), T(wants_one_key_in_an_answer),
+			T(lets_rejected_lines_pass),
+			T(takes_a_microsoft_offer_that_leaves_it_open),
+			T(weighs_what_the_sender_says_of_encryption),
+			T(leaves_nothing_to_encrypt_by_where_nothing_is),
+			T(wants_a_suite_of_the_profile), T(lets_nothing_else_leave),
+			T(wants_one_key_in_an_answer),
 			T(takes_the_key_exchange_of_the_profile), T(exposes_no_keys),
 			T(counts_what_supported_lets_run_in_clear),
 			T(what_was_agreed_stays_secured), T(follows_t38_for_what_is_no_rtp),
