@@ -86,6 +86,34 @@ bool tg_addr_is_loopback(const struct tg_addr *a)
 		   && memcmp(a->octet, v6_loopback, sizeof(v6_loopback)) == 0;
 }
 
+bool tg_addr_is_public(const struct tg_addr *a)
+{
+	/* of IPv6 only 2000::/3 is given out, less what tunnels to IPv4 */
+	static const struct tg_cidr v6 = {{6, {0x20}}, 3};
+	static const struct tg_cidr special[] = {
+			{{4, {0}}, 8},
+			{{4, {10}}, 8},
+			{{4, {100, 64}}, 10},
+			{{4, {127}}, 8},
+			{{4, {169, 254}}, 16},
+			{{4, {172, 16}}, 12},
+			{{4, {192, 0, 0}}, 24},
+			{{4, {192, 168}}, 16},
+			{{4, {198, 18}}, 15},
+			{{4, {224}}, 3},
+			{{6, {0x20, 0x01}}, 23},
+			{{6, {0x20, 0x02}}, 16},
+	};
+
+	if(a->family != 4 && !tg_cidr_contains(&v6, a))
+		return false;
+	for(size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+		if(tg_cidr_contains(&special[i], a))
+			return false;
+	}
+	return true;
+}
+
 const char *tg_addr_format(
 		const struct tg_addr *a, char out[TG_ADDR_TEXT_OCTETS])
 {

@@ -36,6 +36,12 @@ bool tg_addr_from_sockaddr(
 
 bool tg_addr_eq(const struct tg_addr *a, const struct tg_addr *b);
 bool tg_addr_is_loopback(const struct tg_addr *a);
+/*
+ * Is it one that the internet routes to a host? Loopback, private, link-local,
+ * shared (RFC 6598), multicast and reserved ones are not, nor those that carry
+ * an IPv4 address in them (RFC 6052, RFC 3056, RFC 4380). RFC 6890.
+ */
+bool tg_addr_is_public(const struct tg_addr *a);
 
 /* NUL-terminated, IPv6 without brackets; returns out */
 const char *tg_addr_format(

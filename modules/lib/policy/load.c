@@ -329,6 +329,13 @@ static void fill_policy(struct tg_build *b)
 
 static void fill_trusts(struct tg_build *b)
 {
+	static const struct tg_pol_ocsp ocsp_defaults = {
+			.nonce = TG_POL_NONCE_OPTIONAL,
+			.timeout_ms = 3000,
+			.max_octets = 16384,
+			.refresh_sec = 3600,
+			.max_pending_sec = 30,
+	};
 	struct tg_pol *p = b->pol;
 
 	for(size_t i = 0; i < p->n_trust; i++) {
@@ -338,6 +345,7 @@ static void fill_trusts(struct tg_build *b)
 		p->trust[i].where = section_where(b, made->section);
 		p->trust[i].id = (uint32_t)i;
 		p->trust[i].stale_grace_sec = TG_POL_STALE_GRACE_SEC;
+		p->trust[i].ocsp = ocsp_defaults;
 		put_label(b, TG_KIND_TRUST, p->trust, i, made->section);
 		tg_schema_fill(b, TG_KIND_TRUST, made, &p->trust[i]);
 	}

@@ -98,6 +98,25 @@ struct tg_pol_blob {
 	struct tg_span data;
 };
 
+/* Does a response have to repeat what only this request held? RFC 8954 */
+enum tg_pol_nonce {
+	TG_POL_NONCE_REQUIRED = 0,
+	TG_POL_NONCE_OPTIONAL, /* a wrong one is refused, none is not */
+	TG_POL_NONCE_OFF
+};
+
+/* How the status of a certificate is asked for, RFC 6960 */
+struct tg_pol_ocsp {
+	struct tg_span responder; /* URL; empty: the one the certificate names */
+	bool from_certificate;    /* ... which is allowed */
+	struct tg_pol_cidrs allow; /* responders beyond public addresses */
+	enum tg_pol_nonce nonce;
+	uint32_t timeout_ms;
+	uint32_t max_octets;      /* of a response */
+	uint32_t refresh_sec;     /* asked for again, at the latest */
+	uint32_t max_pending_sec; /* that a connection waits for its status */
+};
+
 /* [trust NAME] */
 struct tg_pol_trust {
 	struct tg_span name;
@@ -111,6 +130,7 @@ struct tg_pol_trust {
 	bool ocsp_fetch;
 	enum tg_pol_revocation revocation;
 	uint32_t stale_grace_sec; /* for connections that are up */
+	struct tg_pol_ocsp ocsp;  /* of ocsp = fetch */
 };
 #define TG_POL_STALE_GRACE_SEC 3600 /* unless the file says otherwise */
 
@@ -345,6 +365,7 @@ const char *tg_pol_eku_name(enum tg_pol_eku v);
 const char *tg_pol_mode_name(enum tg_pol_mode v);
 const char *tg_pol_profile_name(enum tg_pol_profile v);
 const char *tg_pol_revocation_name(enum tg_pol_revocation v);
+const char *tg_pol_nonce_name(enum tg_pol_nonce v);
 const char *tg_pol_engine_name(enum tg_pol_engine v);
 const char *tg_pol_location_name(enum tg_pol_location v);
 const char *tg_pol_class_name(enum tg_pol_class v);

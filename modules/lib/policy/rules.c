@@ -55,21 +55,71 @@ static void check_media(
 
 /* ---- trust ------------------------------------------------------------- */
 
+static bool asks_for_status(const struct tg_pol_trust *t)
+{
+	return t->ocsp_staple || t->ocsp_fetch;
+}
+
+static void check_fetch(
+		struct tg_build *b, const struct tg_made *made, struct tg_pol_trust *t)
+{
+	static const struct {
+		enum tg_trust_key key;
+		const char *name;
+	} needs[] = {{TG_TRUST_KEY_RESPONDER, "responder"},
+			{TG_TRUST_KEY_ALLOW, "responder_allow"},
+			{TG_TRUST_KEY_NONCE, "ocsp_nonce"},
+			{TG_TRUST_KEY_TIMEOUT, "ocsp_timeout"},
+			{TG_TRUST_KEY_MAX_OCTETS, "ocsp_max_octets"},
+			{TG_TRUST_KEY_REFRESH, "ocsp_refresh"},
+			{TG_TRUST_KEY_MAX_PENDING, "max_pending_time"}};
+	struct tg_url url;
+	struct tg_addr addr;
+	const char *why;
+
+	for(size_t i = 0; !t->ocsp_fetch && i < sizeof(needs) / sizeof(needs[0]);
+			i++) {
+		if(tg_made_has(made, needs[i].key))
+			tg_build_error(b, tg_made_key_at(made, needs[i].name),
+					"'%s' needs ocsp = fetch", needs[i].name);
+	}
+	if(!t->ocsp_fetch)
+		return;
+	tg_build_error(b, tg_made_value_at(made, "ocsp"),
+			"fetched OCSP cannot be asked for: it is not enforced yet");
+	if(!tg_made_has(made, TG_TRUST_KEY_RESPONDER))
+		tg_build_error(b, tg_made_key_at(made, "ocsp"),
+				"ocsp = fetch needs a responder: its URL, or aia for the one "
+				"that a certificate names");
+	if(t->ocsp.allow.any)
+		tg_build_error(b, tg_made_value_at(made, "responder_allow"),
+				"responder_allow lists addresses: a certificate could send "
+				"us anywhere");
+	if(tg_url_split(t->ocsp.responder, &url, &why)
+			&& tg_addr_parse(url.host, &addr) && !tg_addr_is_public(&addr)
+			&& !tg_pol_cidrs_hold(&t->ocsp.allow, &addr))
+		tg_build_error(b, tg_made_value_at(made, "responder"),
+				"this responder is not at a public address: responder_allow "
+				"has to list it");
+}
+
 static void check_trust(struct tg_build *b, const struct tg_made *made,
-		const struct tg_pol_trust *t, bool used)
+		struct tg_pol_trust *t, bool used)
 {
 	if(!used)
 		tg_build_warning(b, made->section->kind.ptr, "no peer uses this trust");
+	check_fetch(b, made, t);
 	if(t->revocation == TG_POL_REV_OFF && t->n_crl)
 		tg_build_warning(b, tg_made_key_at(made, "revocation"),
 				"revocation = off: the CRLs named here are not looked at");
-	if(t->ocsp_staple && t->revocation != TG_POL_REV_OFF && !t->n_crl)
+	if(t->ocsp_staple && !t->ocsp_fetch && t->revocation != TG_POL_REV_OFF
+			&& !t->n_crl)
 		tg_build_warning(b, tg_made_key_at(made, "ocsp"),
 				"who connects cannot staple: without crl_file no status of a "
 				"peer that connects is asked for");
-	if(t->ocsp_staple && t->revocation == TG_POL_REV_OFF)
+	if(asks_for_status(t) && t->revocation == TG_POL_REV_OFF)
 		tg_build_warning(b, tg_made_key_at(made, "revocation"),
-				"revocation = off: no staple is asked for");
+				"revocation = off: no status is asked for");
 }
 
 static void check_trusts(struct tg_build *b)

@@ -62,6 +62,9 @@ static const struct tg_word dtls_verify_words[] = {
 		{"fingerprint", 0}, {"ca", 1}, END};
 static const struct tg_word ocsp_words[] = {
 		{"off", 0}, {"staple", 1}, {"fetch", 2}, END};
+static const struct tg_word nonce_words[] = {
+		{"required", TG_POL_NONCE_REQUIRED},
+		{"optional", TG_POL_NONCE_OPTIONAL}, {"off", TG_POL_NONCE_OFF}, END};
 static const struct tg_word version_words[] = {
 		{"1.0", 1}, {"1.1", 2}, {"1.2", 4}, {"1.3", 8}, END};
 static const struct tg_word suite_words[] = {
@@ -182,6 +185,19 @@ TAKE(take_ocsp)
 	trust->ocsp_fetch = mask & 2;
 }
 
+/* A URL, or "aia" for the one that each certificate names */
+TAKE(take_responder)
+{
+	struct tg_pol_ocsp *ocsp = &((struct tg_pol_trust *)object)->ocsp;
+	struct tg_key url = *k;
+
+	url.offset = offsetof(struct tg_pol_trust, ocsp)
+				 + offsetof(struct tg_pol_ocsp, responder);
+	ocsp->from_certificate = tg_span_eq(e->value, TG_SPAN("aia"));
+	if(!ocsp->from_certificate)
+		tg_take_url(b, &url, e, object);
+}
+
 /* The object of another section; the reference is reported when it dangles */
 static void *find_object(struct tg_build *b, enum tg_kind kind, void *objects,
 		const struct tg_ini_entry *e)
@@ -246,11 +262,18 @@ static const struct tg_key policy_keys[] = {
 };
 
 static const struct tg_key trust_keys[] = {
-	{"ca_file", tg_take_ca_files, AT(tg_pol_trust, ca), .required = true},
-	{"crl_file", tg_take_crl_files, AT(tg_pol_trust, crl)},
-	{"ocsp", take_ocsp, .words = ocsp_words},
-	{"revocation", tg_take_word, AT(tg_pol_trust, revocation), revocation_words},
-	{"stale_grace", tg_take_seconds, AT(tg_pol_trust, stale_grace_sec), RANGE(0, 30ull * 86400000)},
+	[TG_TRUST_KEY_CA_FILE] = {"ca_file", tg_take_ca_files, AT(tg_pol_trust, ca), .required = true},
+	[TG_TRUST_KEY_CRL_FILE] = {"crl_file", tg_take_crl_files, AT(tg_pol_trust, crl)},
+	[TG_TRUST_KEY_OCSP] = {"ocsp", take_ocsp, .words = ocsp_words},
+	[TG_TRUST_KEY_REVOCATION] = {"revocation", tg_take_word, AT(tg_pol_trust, revocation), revocation_words},
+	[TG_TRUST_KEY_STALE_GRACE] = {"stale_grace", tg_take_seconds, AT(tg_pol_trust, stale_grace_sec), RANGE(0, 30ull * 86400000)},
+	[TG_TRUST_KEY_RESPONDER] = {"responder", take_responder},
+	[TG_TRUST_KEY_ALLOW] = {"responder_allow", tg_take_cidrs, AT(tg_pol_trust, ocsp.allow)},
+	[TG_TRUST_KEY_NONCE] = {"ocsp_nonce", tg_take_word, AT(tg_pol_trust, ocsp.nonce), nonce_words},
+	[TG_TRUST_KEY_TIMEOUT] = {"ocsp_timeout", tg_take_milliseconds, AT(tg_pol_trust, ocsp.timeout_ms), RANGE(100, 60000)},
+	[TG_TRUST_KEY_MAX_OCTETS] = {"ocsp_max_octets", tg_take_u32, AT(tg_pol_trust, ocsp.max_octets), RANGE(512, 65536)},
+	[TG_TRUST_KEY_REFRESH] = {"ocsp_refresh", tg_take_seconds, AT(tg_pol_trust, ocsp.refresh_sec), RANGE(1000, 7ull * 86400000)},
+	[TG_TRUST_KEY_MAX_PENDING] = {"max_pending_time", tg_take_seconds, AT(tg_pol_trust, ocsp.max_pending_sec), RANGE(1000, 600000)},
 };
 
 static const struct tg_key tls_keys[] = {
@@ -343,19 +366,6 @@ const struct tg_kind_info tg_kind_info[TG_KINDS] = {
 	[TG_KIND_MRAS] = {"mras", mras_keys, N_KEYS(mras_keys), sizeof(struct tg_pol_mras), 0, 0, false},
 	[TG_KIND_ROUTE] = {"route", route_keys, N_KEYS(route_keys), sizeof(struct tg_pol_route), 0, 0, true},
 };
-
-/*
- * Known words that nothing enforces yet. A policy that asks for them would
- * promise what it does not keep, so it does not load. Shrink this table when
- * the code behind a row exists.
- */
-static const struct {
-	const char *key;   /* in any section */
-	const char *value; /* an item of its list; NULL: the key itself */
-	const char *what;
-} not_enforced[] = {
-	{"ocsp", "fetch", "fetched OCSP"},
-};
 /* clang-format on */
 
 /* ---- sections ---------------------------------------------------------- */
@@ -368,30 +378,6 @@ enum tg_kind tg_kind_by_name(struct tg_span name)
 			&& !tg_span_eq(name, tg_span_cstr(tg_kind_info[kind].name)))
 		kind++;
 	return (enum tg_kind)kind;
-}
-
-static void check_enforced(struct tg_build *b, const struct tg_ini_entry *e)
-{
-	for(size_t i = 0; i < N_KEYS(not_enforced); i++) {
-		struct tg_span rest = e->value, item;
-		struct tg_span value = tg_span_cstr(not_enforced[i].value);
-
-		if(!tg_span_eq(e->key, tg_span_cstr(not_enforced[i].key)))
-			continue;
-		if(!value.len) {
-			tg_build_error(b, e->key.ptr,
-					"%s cannot be asked for: it is not enforced yet",
-					not_enforced[i].what);
-			continue;
-		}
-		while(rest.len) {
-			item = tg_span_trim(tg_span_cut(&rest, ','));
-			if(tg_span_eq(item, value))
-				tg_build_error(b, item.ptr,
-						"%s cannot be asked for: it is not enforced yet",
-						not_enforced[i].what);
-		}
-	}
 }
 
 static void keep_line(struct tg_build *b, const struct tg_kind_info *info,
@@ -429,7 +415,6 @@ static void fill_entry(struct tg_build *b, const struct tg_kind_info *info,
 	made->set |= 1u << i;
 	keep_line(b, info, i, made->section->kind, e, object);
 	info->key[i].take(b, &info->key[i], e, object);
-	check_enforced(b, e);
 }
 
 void tg_schema_fill(struct tg_build *b, enum tg_kind kind, struct tg_made *made,

@@ -1,13 +1,30 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The language of the policy as tables: kinds of sections, their keys, the
- * words they take, and what is known but not enforced yet.
+ * The language of the policy as tables: kinds of sections, their keys, and
+ * the words they take.
  */
 #ifndef TG_POLICY_SCHEMA_H
 #define TG_POLICY_SCHEMA_H
 
 #include "policy/value.h"
+
+/* Places in the table of [trust] */
+enum tg_trust_key {
+	TG_TRUST_KEY_CA_FILE = 0,
+	TG_TRUST_KEY_CRL_FILE,
+	TG_TRUST_KEY_OCSP,
+	TG_TRUST_KEY_REVOCATION,
+	TG_TRUST_KEY_STALE_GRACE,
+	TG_TRUST_KEY_RESPONDER,
+	TG_TRUST_KEY_ALLOW, /* this one and those below are of ocsp = fetch */
+	TG_TRUST_KEY_NONCE,
+	TG_TRUST_KEY_TIMEOUT,
+	TG_TRUST_KEY_MAX_OCTETS,
+	TG_TRUST_KEY_REFRESH,
+	TG_TRUST_KEY_MAX_PENDING,
+	TG_TRUST_KEYS
+};
 
 /* Places in the table of [route]; other kinds have theirs in policy.h */
 enum tg_route_key {

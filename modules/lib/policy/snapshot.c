@@ -132,6 +132,7 @@ NAME(tg_pol_eku_name, enum tg_pol_eku, "role", "both", "client", "server",
 NAME(tg_pol_mode_name, enum tg_pol_mode, "enforce", "audit")
 NAME(tg_pol_profile_name, enum tg_pol_profile, "sfb2019", "sfb2015", "lync2013")
 NAME(tg_pol_revocation_name, enum tg_pol_revocation, "hard", "soft", "off")
+NAME(tg_pol_nonce_name, enum tg_pol_nonce, "required", "optional", "off")
 NAME(tg_pol_engine_name, enum tg_pol_engine, "plugin", "native")
 NAME(tg_pol_location_name, enum tg_pol_location, "", "intranet", "internet")
 

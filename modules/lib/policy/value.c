@@ -329,38 +329,6 @@ static void take_list(struct tg_build *b, const struct tg_ini_entry *e,
 	out->n = (uint32_t)n;
 }
 
-static bool is_label_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-		   || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-bool tg_is_host_name(struct tg_span s)
-{
-	size_t label = 0;
-	bool letter = false; /* in the last label: 192.0.2.1 is not a name */
-
-	if(s.len && s.ptr[s.len - 1] == '.')
-		s.len--;
-	if(!s.len || s.len > 253)
-		return false;
-	for(size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-
-		if(c == '.') {
-			if(!label || s.ptr[i - 1] == '-')
-				return false;
-			label = 0;
-			letter = false;
-		} else {
-			if(!is_label_char(c) || (c == '-' && !label) || ++label > 63)
-				return false;
-			letter |= !(c >= '0' && c <= '9');
-		}
-	}
-	return label && letter && s.ptr[s.len - 1] != '-';
-}
-
 static bool host_name(struct tg_build *b, struct tg_span item, char *text,
 		size_t octets, struct tg_span *span)
 {
@@ -463,6 +431,21 @@ static bool next_hop(struct tg_build *b, struct tg_span item, char *text,
 TAKE(tg_take_next_hops)
 {
 	take_list(b, e, MEMBER(struct tg_pol_spans), next_hop);
+}
+
+TAKE(tg_take_url)
+{
+	struct tg_span item;
+	struct tg_url url;
+	const char *why;
+
+	if(!one_item(b, e, &item))
+		return;
+	if(tg_url_split(item, &url, &why))
+		*MEMBER(struct tg_span) = tg_build_string(b, item);
+	else
+		tg_build_error(b, item.ptr, "'%.*s' is no URL of a responder: %s",
+				TG_SPAN_FMT(item), why);
 }
 
 /* ---- prefixes ---------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #ifndef TG_POLICY_VALUE_H
 #define TG_POLICY_VALUE_H
 
+#include "base/url.h"
 #include "policy/build.h"
 
 #define TG_LIST_MAX 1024
@@ -67,6 +68,9 @@ void tg_take_domains(struct tg_build *b, const struct tg_key *k,
 /* struct tg_pol_spans; HOST, HOST:PORT, [IPv6]:PORT */
 void tg_take_next_hops(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);
+/* struct tg_span; an http URL */
+void tg_take_url(struct tg_build *b, const struct tg_key *k,
+		const struct tg_ini_entry *e, void *object);
 /* struct tg_pol_spans; names of sections, not looked up here */
 void tg_take_labels(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);
@@ -86,6 +90,5 @@ size_t tg_word_find(
 /* Host part of a next hop, and its port or 0. False on bad form */
 bool tg_next_hop_split(
 		struct tg_span item, struct tg_span *host, uint16_t *port);
-bool tg_is_host_name(struct tg_span s);
 
 #endif

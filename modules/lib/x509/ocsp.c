@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What an OCSP response says about a leaf, RFC 6960: one that is at hand, such
- * as the one that a server staples (RFC 6066 section 8). Nothing is fetched.
+ * What an OCSP response says about a certificate, RFC 6960: one that a server
+ * stapled (RFC 6066 section 8), or one that answers an inquiry of ours. Nothing
+ * is fetched here: see status.h.
  *
  *   successful -> for this certificate and issuer -> signed by the issuer, or
  *   by one that the issuer itself made for it (section 4.2.2.2) -> in its time
@@ -15,17 +16,8 @@
  */
 #include "x509/parts.h"
 
-#include <openssl/ocsp.h>
-
-#define OCTETS_MAX 65536
 #define SKEW_SEC 300
 #define NO_NEXT_SEC 3600 /* how long a response without next update holds */
-
-static bool unknown(const struct tg_x509_path *path, const char *why)
-{
-	return tg_x509_refuse(
-			path->answer, TG_REASON_OCSP_UNKNOWN, 0, "OCSP: %s", why);
-}
 
 /* ---- reading ------------------------------------------------------------- */
 
@@ -35,7 +27,7 @@ static OCSP_BASICRESP *read_response(struct tg_span der, const char **why)
 	OCSP_BASICRESP *basic = NULL;
 	OCSP_RESPONSE *r = NULL;
 
-	if(der.len == 0 || der.len > OCTETS_MAX)
+	if(der.len == 0 || der.len > TG_X509_OCSP_OCTETS_MAX)
 		*why = der.len ? "the response is too large" : "there is no response";
 	else if(!(r = d2i_OCSP_RESPONSE(NULL, &at, (long)der.len))
 			|| at != (const unsigned char *)der.ptr + der.len)
@@ -102,26 +94,25 @@ static bool digest_fits(int signature, bool allow_sha1)
 		   && tg_x509_digest_is_fit(digest, allow_sha1);
 }
 
-static bool may_sign(const struct tg_x509_path *path, X509 *signer)
+static bool may_sign(const struct tg_x509_about *about, X509 *signer)
 {
-	X509 *issuer = sk_X509_value(path->chain, 1);
-	EVP_PKEY *key = X509_get0_pubkey(issuer);
+	EVP_PKEY *key = X509_get0_pubkey(about->issuer);
 
-	if(X509_cmp(signer, issuer) == 0)
+	if(X509_cmp(signer, about->issuer) == 0)
 		return true;
 	return (X509_get_extension_flags(signer) & EXFLAG_XKUSAGE)
 		   && !(X509_get_extension_flags(signer)
 				   & (EXFLAG_INVALID | EXFLAG_CRITICAL))
 		   && (X509_get_extended_key_usage(signer) & XKU_OCSP_SIGN)
 		   && (X509_get_key_usage(signer) & KU_DIGITAL_SIGNATURE)
-		   && X509_check_issued(issuer, signer) == X509_V_OK && key
+		   && X509_check_issued(about->issuer, signer) == X509_V_OK && key
 		   && X509_verify(signer, key) == 1
-		   && digest_fits(X509_get_signature_nid(signer), path->ask->allow_sha1)
-		   && is_in_time(signer, path->ask->at);
+		   && digest_fits(X509_get_signature_nid(signer), about->allow_sha1)
+		   && is_in_time(signer, about->at);
 }
 
 static const char *check_signer(
-		const struct tg_x509_path *path, OCSP_BASICRESP *basic)
+		const struct tg_x509_about *about, OCSP_BASICRESP *basic)
 {
 	STACK_OF(X509) *issuer = sk_X509_new_null();
 	const X509_ALGOR *algorithm = OCSP_resp_get0_tbs_sigalg(basic);
@@ -129,15 +120,15 @@ static const char *check_signer(
 	const char *why = NULL;
 	X509 *signer = NULL;
 
-	if(!issuer || !sk_X509_push(issuer, sk_X509_value(path->chain, 1))) {
+	if(!issuer || !sk_X509_push(issuer, about->issuer)) {
 		sk_X509_free(issuer);
 		return "out of memory";
 	}
 	X509_ALGOR_get0(&object, NULL, NULL, algorithm);
-	if(!digest_fits(OBJ_obj2nid(object), path->ask->allow_sha1))
+	if(!digest_fits(OBJ_obj2nid(object), about->allow_sha1))
 		why = "the response is signed in a way that is not fit";
 	else if(OCSP_resp_get0_signer(basic, &signer, issuer) != 1 || !signer
-			|| !may_sign(path, signer))
+			|| !may_sign(about, signer))
 		why = "the response is signed by one that may not";
 	else if(OCSP_basic_verify(basic, issuer, NULL, OCSP_NOVERIFY) != 1)
 		why = "the signature of the response is wrong";
@@ -147,47 +138,73 @@ static const char *check_signer(
 
 /* ---- what it says -------------------------------------------------------- */
 
-static bool refuse_revoked(
-		const struct tg_x509_path *path, const ASN1_TIME *when)
+static void put_revoked(const ASN1_TIME *when, struct tg_x509_status *out)
 {
 	struct tg_x509_text t;
-	char detail[64];
 
-	tg_x509_text_init(&t, detail, sizeof(detail));
-	tg_x509_put(&t, "OCSP: revoked ");
+	out->state = TG_X509_STATE_REVOKED;
+	tg_x509_text_init(&t, out->detail, sizeof(out->detail));
+	tg_x509_put(&t, "revoked ");
 	tg_x509_put_time(&t, when);
-	return tg_x509_refuse(
-			path->answer, TG_REASON_CERT_REVOKED, 0, "%s", detail);
 }
 
-static bool judge_single(
-		const struct tg_x509_path *path, OCSP_SINGLERESP *one, const char **why)
+static const char *read_single(const struct tg_x509_about *about,
+		OCSP_SINGLERESP *one, struct tg_x509_status *out)
 {
 	ASN1_GENERALIZEDTIME *revoked = NULL, *this_update, *next_update;
-	time_t from, until = 0, at = path->ask->at;
 	int status, reason;
 
 	status = OCSP_single_get0_status(
 			one, &reason, &revoked, &this_update, &next_update);
-	if(status == V_OCSP_CERTSTATUS_REVOKED)
-		return refuse_revoked(path, revoked);
-	if(!tg_x509_time(this_update, &from)
-			|| (next_update && !tg_x509_time(next_update, &until))) {
-		*why = "the response has no time";
-		return false;
+	if(!tg_x509_time(this_update, &out->from)
+			|| (next_update && !tg_x509_time(next_update, &out->until)))
+		out->from = out->until = 0;
+	/* old or not: what is revoked stays so */
+	if(status == V_OCSP_CERTSTATUS_REVOKED) {
+		put_revoked(revoked, out);
+		return NULL;
 	}
+	if(!out->from)
+		return "the response has no time";
 	if(!next_update)
-		until = from + NO_NEXT_SEC;
-	if(from > at + SKEW_SEC)
-		*why = "the response is not valid yet";
-	else if(at > until)
-		*why = "the response is past its next update";
-	else if(status != V_OCSP_CERTSTATUS_GOOD)
-		*why = "the responder does not know the certificate";
-	else
-		path->answer->ocsp_until = until;
-	return !*why;
+		out->until = out->from + NO_NEXT_SEC;
+	if(out->from > about->at + SKEW_SEC)
+		return "the response is not valid yet";
+	if(about->at > out->until)
+		return "the response is past its next update";
+	out->answered = true;
+	if(status != V_OCSP_CERTSTATUS_GOOD)
+		return "the responder does not know the certificate";
+	out->state = TG_X509_STATE_GOOD;
+	return NULL;
 }
+
+void tg_x509_read_status(const struct tg_x509_about *about, struct tg_span der,
+		tg_x509_basic_fn also, const void *ctx, struct tg_x509_status *out)
+{
+	const char *why = NULL;
+	OCSP_BASICRESP *basic;
+	OCSP_SINGLERESP *one;
+
+	memset(out, 0, sizeof(*out));
+	basic = read_response(der, &why);
+	one = basic ? find_single(basic, about->leaf, about->issuer) : NULL;
+	if(basic && !one)
+		why = "the response is about another certificate";
+	else if(basic && has_critical(basic, one))
+		why = "the response has a critical extension that is not known";
+	else if(basic)
+		why = check_signer(about, basic);
+	if(!why && also)
+		why = also(ctx, basic);
+	if(!why)
+		why = read_single(about, one, out);
+	if(why)
+		snprintf(out->detail, sizeof(out->detail), "%s", why);
+	OCSP_BASICRESP_free(basic);
+}
+
+/* ---- a path --------------------------------------------------------------- */
 
 /* RFC 7633: status_request is feature 5 */
 static bool promises_staple(X509 *leaf)
@@ -201,32 +218,54 @@ static bool promises_staple(X509 *leaf)
 	return found;
 }
 
+static bool refuse(
+		const struct tg_x509_path *path, const struct tg_x509_status *s)
+{
+	return tg_x509_refuse(path->answer,
+			s->state == TG_X509_STATE_REVOKED ? TG_REASON_CERT_REVOKED
+											  : TG_REASON_OCSP_UNKNOWN,
+			0, "OCSP: %s", s->detail);
+}
+
 bool tg_x509_check_ocsp(const struct tg_x509_path *path)
 {
 	const struct tg_x509_ask *ask = path->ask;
-	const char *why = NULL;
-	OCSP_BASICRESP *basic;
-	OCSP_SINGLERESP *one;
-	bool good = false;
+	struct tg_x509_about about = {path->leaf, sk_X509_value(path->chain, 1),
+			ask->at, ask->allow_sha1};
+	struct tg_x509_status s;
 
 	if(!ask->ocsp_asked || ask->revocation == TG_X509_REVOCATION_OFF)
 		return true;
-	basic = read_response(ask->ocsp, &why);
-	one = basic ? find_single(basic, path->leaf, sk_X509_value(path->chain, 1))
-				: NULL;
-	if(basic && !one)
-		why = "the response is about another certificate";
-	else if(basic && has_critical(basic, one))
-		why = "the response has a critical extension that is not known";
-	else if(basic)
-		why = check_signer(path, basic);
-	if(!why)
-		good = judge_single(path, one, &why);
-	OCSP_BASICRESP_free(basic);
-	if(!why)
-		return good;
-	if(ask->revocation == TG_X509_REVOCATION_SOFT
-			&& !promises_staple(path->leaf))
+	tg_x509_read_status(&about, ask->ocsp, NULL, NULL, &s);
+	if(s.state == TG_X509_STATE_GOOD) {
+		path->answer->ocsp_until = s.until;
 		return true;
-	return unknown(path, why);
+	}
+	if(s.state != TG_X509_STATE_REVOKED && !promises_staple(path->leaf)
+			&& (ask->status || ask->revocation == TG_X509_REVOCATION_SOFT))
+		return true;
+	return refuse(path, &s);
+}
+
+bool tg_x509_check_status(const struct tg_x509_path *path)
+{
+	const struct tg_x509_ask *ask = path->ask;
+	struct tg_x509_status s = {0};
+
+	if(!ask->status || ask->revocation == TG_X509_REVOCATION_OFF
+			|| path->answer->ocsp_until)
+		return true;
+	ask->status(ask->status_ctx, path->leaf, sk_X509_value(path->chain, 1),
+			ask->allow_sha1, &s);
+	if(s.state == TG_X509_STATE_REVOKED)
+		return refuse(path, &s);
+	if(s.state == TG_X509_STATE_GOOD
+			&& ask->at <= s.until + ask->stale_grace_sec) {
+		path->answer->ocsp_until = s.until;
+		return true;
+	}
+	path->answer->status_open = true;
+	snprintf(path->answer->detail, sizeof(path->answer->detail), "OCSP: %s",
+			s.detail[0] ? s.detail : "the status is asked for");
+	return true;
 }

@@ -9,7 +9,11 @@
 #define TG_X509_PARTS_H
 
 #include "x509/openssl_compat.h"
+#include "x509/status.h"
 #include "x509/x509.h"
+
+#include <stdio.h>
+#include <string.h>
 
 /* ---- text for people (text.c) ------------------------------------------- */
 
@@ -89,9 +93,26 @@ bool tg_x509_check_strength(const struct tg_x509_path *path);
 bool tg_x509_check_usage(const struct tg_x509_path *path);
 bool tg_x509_check_revocation(const struct tg_x509_path *path);
 bool tg_x509_check_ocsp(const struct tg_x509_path *path);
+/* The last one: nobody is asked about what is refused anyway */
+bool tg_x509_check_status(const struct tg_x509_path *path);
 /* DNS name constraints, held against the hosts of sip: URIs */
 bool tg_x509_check_uri_hosts(
 		const struct tg_x509_path *path, const struct tg_x509_names *names);
+
+/* ---- OCSP responses (ocsp.c) ----------------------------------------------- */
+
+struct tg_x509_about {
+	X509 *leaf;
+	X509 *issuer;
+	time_t at;
+	bool allow_sha1;
+};
+
+/* One more thing to look at in a response that is well signed: NULL, or why
+ * it will not do */
+typedef const char *(*tg_x509_basic_fn)(const void *ctx, OCSP_BASICRESP *basic);
+void tg_x509_read_status(const struct tg_x509_about *about, struct tg_span der,
+		tg_x509_basic_fn also, const void *ctx, struct tg_x509_status *out);
 
 /* MD5 and older never; SHA-1 only when allowed. NID_undef: none is used */
 bool tg_x509_digest_is_fit(int digest, bool allow_sha1);

@@ -11,6 +11,8 @@
  *   status    CRLs (crl.c), an OCSP response at hand (ocsp.c)
  *   usage     EKU and key usage (usage.c)
  *   name      RFC 5922 section 7.2 (names.c)
+ *   status    what the host knows of it (ocsp.c): last, so that nobody is
+ *             asked about a certificate that is refused anyway
  *
  * OpenSSL's purpose checks are off, for usage.c knows SIP's. So is its
  * X509_V_FLAG_X509_STRICT: CAs in the field lack the authority key identifier
@@ -306,7 +308,7 @@ static bool judge(const struct tg_x509_store *store, X509 *leaf,
 			   && tg_x509_check_strength(&path)
 			   && tg_x509_check_revocation(&path) && tg_x509_check_ocsp(&path)
 			   && tg_x509_check_usage(&path) && check_name(ask, &names, answer)
-			   && earliest_end(&path);
+			   && earliest_end(&path) && tg_x509_check_status(&path);
 	sk_X509_pop_free(path.chain, X509_free);
 	return good;
 }

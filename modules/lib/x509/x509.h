@@ -15,6 +15,7 @@
 
 #include "base/diag.h"
 #include "base/reason.h"
+#include "x509/status.h"
 
 /* ---- identities (RFC 5922 section 7.1) --------------------------------- */
 
@@ -107,6 +108,13 @@ enum tg_x509_revocation { /* values as enum tg_pol_revocation */
 	TG_X509_REVOCATION_OFF
 };
 
+/*
+ * What is known of the status of a certificate whose path is good; the host
+ * may begin to find out. Fills *out, without waiting for anything.
+ */
+typedef void (*tg_x509_status_fn)(void *ctx, X509 *leaf, X509 *issuer,
+		bool allow_sha1, struct tg_x509_status *out);
+
 /* What each eku accepts stands at the head of usage.c */
 struct tg_x509_ask {
 	const struct tg_span *identity; /* any one suffices; n 0: names unchecked */
@@ -125,8 +133,12 @@ struct tg_x509_ask {
 	enum tg_x509_revocation revocation;
 	bool ocsp_asked;     /* the leaf needs a response: HARD; SOFT: wants one */
 	struct tg_span ocsp; /* the response, DER; empty: there is none */
+	/* asked last, where no response was good; NULL: nobody is */
+	tg_x509_status_fn status;
+	void *status_ctx;
 	time_t at;
-	time_t stale_grace_sec; /* how long past nextUpdate a CRL still answers */
+	/* how long past their next update a CRL and a status still answer */
+	time_t stale_grace_sec;
 };
 
 struct tg_x509_answer {
@@ -140,6 +152,9 @@ struct tg_x509_answer {
 	 * stale_grace_sec; 0: it rests on none */
 	time_t crl_until;
 	time_t ocsp_until; /* how long the response holds; 0: none was used */
+	/* accepted, but ask.status does not know: detail says why. What that
+	 * means is the caller's to say */
+	bool status_open;
 };
 
 /*

@@ -151,6 +151,32 @@ static void loopback_is_known(void **state)
 	assert_false(tg_addr_is_loopback(&d));
 }
 
+static void only_what_the_internet_routes_is_public(void **state)
+{
+	static const char *const public[] = {"192.0.2.1", "9.255.255.255",
+			"11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255",
+			"223.255.255.255", "2001:db8::1", "2a00::1"};
+	static const char *const inside[] = {"127.0.0.1", "127.255.255.255",
+			"0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.255",
+			"169.254.169.254", "172.16.0.1", "172.31.255.255", "192.168.0.1",
+			"198.19.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1",
+			"::", "fe80::1", "fc00::1", "fd12::1", "ff02::1",
+			"::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1",
+			"2002:7f00:1::1", "2001::1"};
+	struct tg_addr a, none = {0};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
+		a = addr(public[i]);
+		assert_true(tg_addr_is_public(&a));
+	}
+	for(size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		a = addr(inside[i]);
+		assert_false(tg_addr_is_public(&a));
+	}
+	assert_false(tg_addr_is_public(&none));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +188,7 @@ int main(void)
 			cmocka_unit_test(prefixes_overlap_when_one_lies_in_the_other),
 			cmocka_unit_test(what_is_no_prefix_is_refused),
 			cmocka_unit_test(loopback_is_known),
+			cmocka_unit_test(only_what_the_internet_routes_is_public),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,7 +253,8 @@ static void unenforced_wishes_are_refused(void **state)
 	(void)state;
 #define T "[trust t]\nca_file = a\n"
 	tg_pol_free(load_ok(T "ocsp = staple\n"));
-	refuses(T "ocsp = staple, fetch\n", "3:16", "not enforced yet");
+	refuses(T "ocsp = staple, fetch\nresponder = aia\n", "3:8",
+			"not enforced yet");
 	tg_pol_free(load_ok(T "stale_grace = 2h\n"));
 	tg_pol_free(load_ok(T "ocsp = off\nrevocation = soft\n"));
 #undef T
