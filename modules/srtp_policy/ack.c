@@ -17,7 +17,6 @@
 #include "core/dprint.h"
 #include "core/msg_translator.h"
 #include "core/parser/contact/parse_contact.h"
-#include "core/parser/parse_from.h"
 #include "core/parser/parse_rr.h"
 #include "core/script_cb.h"
 #include "core/sr_module.h"
@@ -33,7 +32,7 @@
  */
 #define CSEQ_OF_CALLEE 1900000000u
 
-static cmd_function media_delete; /* rtpengine_delete(); NULL without it */
+static cmd_function media_delete; /* rtpengine_delete(flags), or NULL */
 
 /* The refused ACK of the message at hand */
 static struct {
@@ -186,33 +185,14 @@ static bool end_caller(struct sip_msg *msg, struct tg_span way)
 	return srtpp_dialog_send(&dst, &d, "BYE", CSEQ_OF_CALLEE);
 }
 
-/*
- * By the caller's tag, and by the callee's: the media node knows the call by
- * that of the offer, which was the callee's, and rtpengine 12 deletes nothing
- * for a tag that it does not know.
- */
-static void delete_media(struct sip_msg *msg)
+static void delete_media(struct sip_msg *msg, const struct tg_media_message *m)
 {
-	struct sip_msg copy;
-	struct hdr_field *from;
+	struct tg_span with = srtpp_flags_of_delete(m);
+	fparam_t flags = {
+			.type = FPARAM_STR, .v.str = {(char *)with.ptr, (int)with.len}};
 
-	media_delete(msg, NULL, NULL);
-	memset(&copy, 0, sizeof(copy));
-	copy.buf = msg->buf;
-	copy.len = msg->len;
-	copy.rcv = msg->rcv;
-	copy.id = msg->id;
-	if(parse_msg(copy.buf, copy.len, &copy) == 0
-			&& parse_headers(&copy, HDR_EOH_F, 0) == 0 && copy.to
-			&& parse_from_header(&copy) == 0) {
-		from = copy.from;
-		copy.from = copy.to;
-		copy.to = from;
-		media_delete(&copy, NULL, NULL);
-		copy.to = copy.from;
-		copy.from = from;
-	}
-	free_sip_msg(&copy);
+	if(media_delete)
+		media_delete(msg, (char *)&flags, NULL);
 }
 
 static void end_both(struct sip_msg *msg)
@@ -226,10 +206,9 @@ static void end_both(struct sip_msg *msg)
 	if(tg_media_message_read(srtpp_bytes(msg), &m) == TG_MEDIA_OK) {
 		caller = end_caller(msg, srtpp_calls_take_way(&m, &arena));
 		srtpp_calls_end(&m);
+		delete_media(msg, &m);
 	}
 	tg_arena_deinit(&arena);
-	if(media_delete)
-		delete_media(msg);
 	srtpp_stats_add(SRTPP_ENDED, 1);
 	if(!callee || !caller)
 		LM_WARN("a call with a refused ACK was ended; its %s could not be "
@@ -252,7 +231,7 @@ static int on_script_end(struct sip_msg *msg, unsigned int flags, void *param)
 
 int srtpp_ack_init(void)
 {
-	media_delete = find_export("rtpengine_delete", 0, 0);
+	media_delete = find_export("rtpengine_delete", 1, 0);
 	if(!media_delete)
 		LM_INFO("rtpengine.so is not loaded before this module: calls that end "
 				"by a refused ACK stay in the media node until its timeout\n");

@@ -351,6 +351,21 @@ struct tg_span srtpp_calls_take_way(
 	return way;
 }
 
+bool srtpp_calls_offer_waits(const struct tg_media_message *m)
+{
+	struct side *s;
+	struct key k;
+	bool waits;
+
+	if(atomic_get(&table->count) == 0 || !key_of(m, false, &k))
+		return false;
+	lock_bucket(&k);
+	s = *find(&k);
+	waits = s && s->way;
+	unlock_bucket(&k);
+	return waits;
+}
+
 /* ---- the end -------------------------------------------------------------------- */
 
 void srtpp_calls_end(const struct tg_media_message *m)

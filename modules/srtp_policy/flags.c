@@ -5,6 +5,11 @@
  * rtpengine_answer() must be told about the message at hand. The plan itself
  * is made in lib/media. $srtpp(legs): none, from, to, both: the sides that
  * the plugin is asked to secure.
+ *
+ * $srtpp(delete): what rtpengine_delete() must be told. It names the call by
+ * the From tag, but until an offer is answered the media node knows it by the
+ * tag of who made the offer alone, and lets a call be that is deleted by
+ * another one. A delayed offer is made by the callee.
  */
 #include <time.h>
 
@@ -130,6 +135,33 @@ struct tg_span srtpp_flags(struct sip_msg *msg)
 	return out;
 }
 
+struct tg_span srtpp_flags_of_delete(const struct tg_media_message *m)
+{
+	char text[FLAGS_OCTETS];
+	struct tg_text w;
+
+	tg_text_init(&w, text, sizeof(text));
+	if(!m->in_dialog) {
+		/* no callee's tag here, and there may be several: the whole call */
+		if(m->n_sdp == 0)
+			tg_text_say(&w, "from-tag=");
+	} else if(tg_span_eq(m->method, TG_SPAN("ACK"))
+			  || srtpp_calls_offer_waits(m)) {
+		tg_text_say(&w, "from-tag=%.*s", TG_SPAN_FMT(m->to_tag));
+	}
+	return keep(w.full ? tg_span_of(NULL, 0) : tg_text_span(&w));
+}
+
+static struct tg_span flags_of_delete(struct sip_msg *msg)
+{
+	struct tg_media_message m;
+
+	if(msg->first_line.type != SIP_REQUEST
+			|| tg_media_message_read(srtpp_bytes(msg), &m) != TG_MEDIA_OK)
+		return keep(tg_span_of(NULL, 0));
+	return srtpp_flags_of_delete(&m);
+}
+
 int srtpp_flags_into(struct sip_msg *msg, pv_spec_t *pv)
 {
 	struct tg_span text = srtpp_flags(msg);
@@ -145,7 +177,7 @@ int srtpp_flags_into(struct sip_msg *msg, pv_spec_t *pv)
 
 /* ---- $srtpp(...) ---------------------------------------------------------------- */
 
-enum value { VALUE_FLAGS = 1, VALUE_LEGS };
+enum value { VALUE_FLAGS = 1, VALUE_LEGS, VALUE_DELETE };
 
 static int parse_name(pv_spec_p sp, str *in)
 {
@@ -160,6 +192,8 @@ static int parse_name(pv_spec_p sp, str *in)
 		sp->pvp.pvn.u.isname.name.n = VALUE_FLAGS;
 	else if(tg_span_eq(name, TG_SPAN("legs")))
 		sp->pvp.pvn.u.isname.name.n = VALUE_LEGS;
+	else if(tg_span_eq(name, TG_SPAN("delete")))
+		sp->pvp.pvn.u.isname.name.n = VALUE_DELETE;
 	else {
 		LM_ERR("$srtpp(%.*s) does not exist\n", in->len, in->s);
 		return -1;
@@ -178,15 +212,16 @@ static str legs_name(void)
 
 static int get_value(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 {
+	int which = param->pvn.u.isname.name.n;
 	struct tg_span text;
 	str s;
 
 	if(!msg || msg == FAKED_REPLY)
 		return pv_get_null(msg, param, res);
-	if(param->pvn.u.isname.name.n == VALUE_LEGS) {
+	if(which == VALUE_LEGS) {
 		s = legs_name();
 	} else {
-		text = srtpp_flags(msg);
+		text = which == VALUE_DELETE ? flags_of_delete(msg) : srtpp_flags(msg);
 		s = (str){(char *)text.ptr, (int)text.len};
 	}
 	return pv_get_strval(msg, param, res, &s);

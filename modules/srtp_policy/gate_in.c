@@ -85,15 +85,6 @@ static void answer(struct sip_msg *msg, const struct seen *s, bool in_script)
 		slb.sreply(msg, code, &phrase);
 }
 
-/* Most messages have no body, and only a BYE among them tells us something */
-static bool is_of_no_interest(const struct sip_msg *msg)
-{
-	return !tg_media_message_has_body(srtpp_bytes(msg))
-		   && (msg->first_line.type != SIP_REQUEST
-				   || msg->REQ_METHOD != METHOD_BYE
-				   || srtpp_calls_count() == 0);
-}
-
 /* Nobody we know: gate 2 of tls_policy has its own word on that */
 static bool look_at(const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
 {
@@ -101,9 +92,6 @@ static bool look_at(const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
 
 	memset(&s->look, 0, sizeof(s->look));
 	memset(s->parsed.done, 0, sizeof(s->parsed.done));
-	if(rc == TG_MEDIA_OK && s->m.request
-			&& tg_span_eq(s->m.method, TG_SPAN("BYE")))
-		srtpp_calls_end(&s->m);
 	if(rc == TG_MEDIA_NOT_SIP || (rc == TG_MEDIA_OK && s->m.n_sdp == 0)
 			|| !srtpp_party_of_source(p, msg, &s->m, &s->from))
 		return false;
@@ -178,7 +166,7 @@ static int with_policy(struct sip_msg *msg, judge_fn judge)
 	struct seen s;
 	int result;
 
-	if(is_of_no_interest(msg))
+	if(!tg_media_message_has_body(srtpp_bytes(msg)))
 		return 1;
 	p = srtpp_tlsp.ref();
 	tg_arena_init(&s.parsed.arena, &tg_alloc_libc, 0);
@@ -200,6 +188,23 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)flags;
 	(void)param;
 	return msg->REPLY_STATUS >= 300 ? 1 : with_policy(msg, judge_reply);
+}
+
+/*
+ * A BYE ends what is known of its call, when the script is through with it:
+ * no gate has refused it, and the script had the use of what was known
+ */
+static int on_request_done(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	struct tg_media_message m;
+
+	(void)flags;
+	(void)param;
+	if(msg->first_line.type == SIP_REQUEST && msg->REQ_METHOD == METHOD_BYE
+			&& srtpp_calls_count() > 0
+			&& tg_media_message_read(srtpp_bytes(msg), &m) == TG_MEDIA_OK)
+		srtpp_calls_end(&m);
+	return 1;
 }
 
 /* The script put a request on a route: its stricter media holds for the call */
@@ -246,9 +251,12 @@ int srtpp_gate_in_init(void)
 		return -1;
 	}
 	if(register_script_cb(on_request, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
+			|| register_script_cb(
+					   on_request_done, POST_SCRIPT_CB | REQUEST_CB, NULL)
+					   < 0
 			|| register_script_cb(on_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
 					   < 0) {
-		LM_ERR("Kamailio takes no pre-script callbacks\n");
+		LM_ERR("Kamailio takes no script callbacks\n");
 		return -1;
 	}
 	return 0;

@@ -85,6 +85,11 @@ struct tg_span srtpp_bytes(const struct sip_msg *msg);
 struct tg_span srtpp_flags(struct sip_msg *msg);
 /* The same into a variable of the script: 1, or -1 when refused */
 int srtpp_flags_into(struct sip_msg *msg, pv_spec_t *pv);
+/*
+ * For rtpengine_delete(), when the call of this request ends: by whose tag
+ * the media node knows it. As above; often empty
+ */
+struct tg_span srtpp_flags_of_delete(const struct tg_media_message *m);
 extern pv_export_t srtpp_pvs[];
 
 /* ---- descriptions.c: all descriptions of one message ------------------------ */
@@ -164,6 +169,8 @@ bool srtpp_calls_keep_way(const struct tg_media_message *m, struct tg_span way);
 /* m: the ACK. ptr NULL: not known. It is forgotten */
 struct tg_span srtpp_calls_take_way(
 		const struct tg_media_message *m, struct tg_arena *arena);
+/* Has the side that is to get the request made an offer that waits for ACK? */
+bool srtpp_calls_offer_waits(const struct tg_media_message *m);
 /* A BYE: both sides of the dialog are forgotten */
 void srtpp_calls_end(const struct tg_media_message *m);
 unsigned srtpp_calls_count(void);

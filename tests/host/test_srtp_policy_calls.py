@@ -5,11 +5,14 @@ ends them, and what holds for both halves until they end (A5, A16, B9, B10).
 Ends as in test_srtp_policy; Kamailio, rtpengine and the plugin are real.
 """
 
+import os
 import unittest
 
 import lab
+import proc
 import sip
-from sdp_ends import GATEWAY, SOON_SEC, Call, Mode, answer_with, lines, offer, reply, section
+import wire
+from sdp_ends import GATEWAY, ROOT, SOON_SEC, Call, Mode, answer_with, lines, offer, reply, section
 
 
 # ---- the answer in the ACK ---------------------------------------------------
@@ -83,6 +86,86 @@ class AnswerInTheAck(Mode):
             self.assertEqual(far.wait("BYE").get("cseq"), "3 BYE")
             self.assertEqual(self.client.receive(2).method, "BYE")
             self.assert_gone(call)
+
+
+class OfferWithoutAnswer(Mode):
+    """The media node knows such a call by the callee's tag alone"""
+
+    def deletes(self, work):
+        """Who the edge said it was, for each delete on the ng protocol"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
+            work()
+        return [p.payload.partition(b"8:from-tag")[2][:5] for p in capture.packets
+                if p.dport == lab.NG_PORT and b"7:command6:delete" in p.payload]
+
+    def test_bye(self):
+        def work():
+            with self.gateway(answer_with()) as far:
+                call = Call(self.client)
+                self.assertIn(call.call_id, self.calls_of_rtpengine())
+                call.ack()
+                self.assertEqual(call.bye().status, 200)
+                far.wait("BYE")
+                self.assert_gone(call)
+        self.assertEqual(self.deletes(work), [b"3:far"])
+
+    def test_bye_of_the_callee(self):
+        def work():
+            with self.gateway(answer_with()) as far:
+                call = Call(self.client).ack()
+                far.send("BYE", far.wait("INVITE"))
+                bye = self.client.receive(2)
+                self.client.send(reply(bye))
+                self.assertEqual(far.response("BYE").status, 200)
+                self.assert_gone(call)
+        self.assertEqual(self.deletes(work), [b"3:far"])
+
+    def test_a_bad_answer(self):
+        def work():
+            with self.gateway(answer_with()) as far:
+                call = Call(self.client).ack(offer(secured=False))
+                far.wait("BYE")
+                self.assert_gone(call)
+        self.assertEqual(self.deletes(work), [b"3:far"])
+
+    def early(self, request):
+        return reply(request, "183 Session Progress", body=sip.sdp(lab.GATEWAY1, 40000))
+
+    def test_early_and_then_busy(self):
+        def work():
+            with self.gateway(lambda r: [self.early(r), reply(r, "486 Busy Here")]):
+                call = Call(self.client)
+                self.assertEqual(call.answer.status, 486)
+                self.assert_gone(call)
+        self.assertEqual([d[:2] for d in self.deletes(work)], [b"0:"])
+
+    def test_early_and_then_cancel(self):
+        def work():
+            with self.gateway(self.early) as far:
+                far.answer_to["CANCEL"] = lambda r: [
+                    reply(r), reply(far.requests("INVITE")[0], "487 Request Terminated")]
+                branch, call_id = "z9hG4bK" + os.urandom(8).hex(), os.urandom(8).hex()
+                for method in ("INVITE", "CANCEL"):
+                    self.client.send(sip.build(
+                        method, "sip:gw1-test@lab.test", self.client, call_id=call_id,
+                        from_tag="near", branch=branch))
+                    if method == "INVITE":
+                        proc.wait_until(lambda: call_id in self.calls_of_rtpengine(),
+                                        "rtpengine has the call", 3, 0.02)
+                finals = {self.client.final().status for _ in range(2)}
+                self.assertEqual(finals, {200, 487})
+                proc.wait_until(lambda: call_id not in self.calls_of_rtpengine(),
+                                "rtpengine lets go of the call", 3, 0.05)
+        self.assertEqual([d[:2] for d in self.deletes(work)], [b"0:"])
+
+    def test_the_control_an_answered_one_is_known_by_both(self):
+        def work():
+            with self.gateway(answer_with()) as far:
+                call = Call(self.client, offer()).ack()
+                far.wait("ACK")
+                self.assertEqual(call.bye().status, 200)
+                self.assert_gone(call)
+        self.assertEqual([d[:2] for d in self.deletes(work)], [b"8:"])
 
 
 class AScriptThatForgetsTheAck(AnswerInTheAck):

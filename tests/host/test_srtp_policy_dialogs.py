@@ -193,6 +193,28 @@ class WhileItIsUp(Case):
             self.assert_gone(call)
         self.refused_because("media-clear")
 
+    def test_what_fails_inside_of_a_call_leaves_it(self):
+        """Re-INVITE and UPDATE that cross others, and one that is cancelled"""
+        with self.gateway(answer_with()) as far:
+            call = self.begun()
+            far.answer = far.answer_to["UPDATE"] = lambda r: reply(r, "491 Request Pending")
+            self.assertEqual(call.again(offer()).status, 491)
+            self.assertEqual(call.ask("UPDATE", offer()).status, 491)
+            far.answer = lambda r: reply(r, "180 Ringing")
+            far.answer_to["CANCEL"] = lambda r: [
+                reply(r), reply(far.requests("INVITE")[-1], "487 Request Terminated")]
+            call.cseq += 1
+            reinvite = call.made("INVITE", offer())
+            self.client.send(reinvite)
+            far.wait("INVITE", 3)
+            head = reinvite.partition(b"\r\nContent-Type")[0].replace(b"INVITE", b"CANCEL")
+            self.client.send(head + b"\r\nContent-Length: 0\r\n\r\n")
+            self.assertEqual({self.client.final().status for _ in range(2)}, {200, 487})
+            self.assertIn(call.call_id, self.calls_of_rtpengine())
+            self.assertEqual(len(self.LAB.secured_streams()), 1)
+            self.assertEqual(call.bye().status, 200)
+            self.assert_gone(call)
+
     def test_offers_of_the_callee(self):
         """Re-INVITE and UPDATE the other way: clear ones stop here"""
         with self.gateway(answer_with()) as far:

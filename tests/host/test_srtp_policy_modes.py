@@ -224,7 +224,12 @@ class SupportedTrunk(Mode):
                 lab.GATEWAY1, 40000).replace(b"RTP/SAVP", b"RTP/AVP"))):
             call = Call(self.client, offer())
             self.assertEqual(remembered(), before + 1)
-            call.ack().bye()
+            with self.LAB.connect(lab.MEDIATION1, "mediation1") as stranger:
+                bye = call.ack().made("BYE", cseq=7)
+                stranger.send(bye.replace(lab.CLIENT.encode(), lab.MEDIATION1.encode()))
+                self.assertEqual(stranger.final().status, 481)
+            self.assertEqual(remembered(), before + 1)
+            self.assertEqual(call.bye().status, 200)
         self.assertEqual(remembered(), before)
 
 
