@@ -274,6 +274,24 @@ static bool handshake(struct facts *f, struct tg_pol_verdict *v)
 	return true;
 }
 
+/* A session of this connection, taken up by a later one: judged each time */
+static void print_resumption(const struct facts *f)
+{
+	const struct tg_pol_peer *peer = f->msg.peer;
+	const struct tg_pol_clients *clients = f->msg.clients;
+	struct tg_where where;
+
+	if(f->msg.audited)
+		return;
+	if(peer && peer->resumption)
+		where = tg_pol_peer_where(peer, TG_POL_PEER_KEY_RESUMPTION);
+	else if(clients && clients->resumption)
+		where = tg_pol_clients_where(clients, TG_POL_CLIENTS_KEY_RESUMPTION);
+	else
+		return;
+	print_step(NULL, &where, "may resume its TLS session");
+}
+
 static bool certificate(struct facts *f, struct tg_pol_verdict *v)
 {
 	const struct tg_judge_in in = {.policy = f->policy,
@@ -297,6 +315,8 @@ static bool certificate(struct facts *f, struct tg_pol_verdict *v)
 	f->msg.peer = v->peer;
 	f->msg.clients = v->clients;
 	f->gate1_passed = v->decision == TG_POL_ALLOW;
+	if(f->gate1_passed)
+		print_resumption(f);
 	return f->gate1_passed;
 }
 

@@ -93,6 +93,11 @@ static const char *outbound(const struct tg_pol *p,
 	return cell(who, TG_POL_TR_IS_TLS(conn->transport), v.audited);
 }
 
+static bool may_resume(const struct party *who)
+{
+	return who->peer ? who->peer->resumption : who->clients->resumption;
+}
+
 static void print_party(const struct tg_pol *p, const struct party *who)
 {
 	printf("%-20.*s %-10s", TG_SPAN_FMT(who->name), who->role);
@@ -109,7 +114,8 @@ static void print_party(const struct tg_pol *p, const struct party *who)
 	printf(" ");
 	tg_ctl_print_media(
 			stdout, tg_pol_media_for(p, who->peer, who->clients, NULL));
-	printf("%s\n", who->mode == TG_POL_AUDIT ? " (audit)" : "");
+	printf("%s%s\n", may_resume(who) ? " (may resume)" : "",
+			who->mode == TG_POL_AUDIT ? " (audit)" : "");
 }
 
 static void print_parties(const struct tg_pol *p)

@@ -3,7 +3,7 @@
  *
  * Gate 1: what OpenSSL asks us during a handshake of tls.so.
  *
- *   inbound   ClientHello -> candidates, versions, ciphers, no resumption
+ *   inbound   ClientHello -> candidates, versions, ciphers, whether to resume
  *             cert_cb     -> ask for a certificate? (after the SNI switch)
  *             Certificate -> whose is it, does it prove it
  *             done        -> no certificate: does a client rule fit
@@ -14,16 +14,15 @@
  * process may hold other users of OpenSSL.
  *
  * RFC 8446 4.4.2.4 (no certificate), RFC 6066 3 (server name), RFC 5922.
- * Resumption is off: a session would carry a verdict past its policy (B2).
+ * What a session may carry into a handshake is in resume.c (B2).
  */
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/x509_vfy.h>
 
 #include "core/dprint.h"
 
 #include "fips/fips.h"
-#include "tls_policy/tlsp.h"
+#include "tls_policy/resume.h"
 
 #define TLS12 0x0303
 #define GROUPS_OCTETS 1024
@@ -130,17 +129,6 @@ static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
 	return ok;
 }
 
-/* No session of another connection can be taken up on this one */
-static bool forbid_resumption(SSL *ssl)
-{
-	unsigned char context[SSL_MAX_SID_CTX_LENGTH];
-
-	if(RAND_bytes(context, sizeof(context)) != 1)
-		return false;
-	SSL_set_num_tickets(ssl, 0);
-	return SSL_set_session_id_context(ssl, context, sizeof(context)) == 1;
-}
-
 /* ---- inbound ------------------------------------------------------------------ */
 
 /* RFC 6066 section 3: list length, type 0, length, name */
@@ -180,7 +168,8 @@ static bool admit(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 	f->joined = a.tls == &a.joined;
 	if(a.limits.chain_octets)
 		SSL_set_max_cert_list(ssl, (long)a.limits.chain_octets);
-	if(!forbid_resumption(ssl) || (a.tls && !apply_profile(ssl, a.tls)))
+	if((a.tls && !apply_profile(ssl, a.tls))
+			|| !tlsp_resume_admit(ssl, snap, f, &a))
 		return deny(snap, f, TG_REASON_INTERNAL, "the profile cannot be set");
 	return true;
 }
@@ -228,6 +217,8 @@ int tlsp_on_certificate_needed(SSL *ssl, void *arg)
 	if(!tlsp_current() || !SSL_is_server(ssl))
 		return 1;
 	if(!my_facts(&f))
+		return 0;
+	if(tlsp_resume_settle(ssl, &f) && !tlsp_conn_set(&f))
 		return 0;
 	if(f.ask)
 		mode = SSL_VERIFY_PEER;
@@ -345,6 +336,8 @@ static bool judge(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f,
 	if(outside != TG_REASON_NONE
 			&& !deny(snap, f, outside, SSL_get_version(ssl)))
 		return false;
+	if(f->allowed && leaf)
+		tlsp_resume_proven(ssl, snap, f, leaf, chain);
 	if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
 		return deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
 	if(!f->allowed)
@@ -410,13 +403,41 @@ int tlsp_on_status(SSL *ssl, void *arg)
 
 /* ---- the end ------------------------------------------------------------------------ */
 
+/* The session was judged when its ticket was opened; nothing of it came since */
+static void take_up(
+		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
+{
+	STACK_OF(X509) *chain = NULL;
+	enum tg_reason outside;
+	X509 *leaf = NULL;
+
+	f->tls_version = (uint16_t)SSL_version(ssl);
+	f->resumed = tlsp_resume_taken(ssl, snap, f, &leaf, &chain);
+	if(!f->resumed) {
+		deny(snap, f, TG_REASON_RESUMPTION, NULL);
+	} else if(!leaf) {
+		judge(snap, ssl, f, NULL, NULL, NULL);
+	} else {
+		f->judged = f->allowed = true;
+		outside = outside_profile(snap, ssl, f);
+		if(outside != TG_REASON_NONE)
+			deny(snap, f, outside, SSL_get_version(ssl));
+		if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
+			deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
+	}
+	if(f->resumed && f->allowed)
+		tlsp_stats_count_resumed();
+	sk_X509_pop_free(chain, X509_free);
+}
+
 static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 {
 	const char *cipher = SSL_get_cipher_name(ssl);
 	struct tg_pol_verdict v = {0};
+	char detail[32];
 
 	if(!f->judged && SSL_session_reused(ssl))
-		deny(snap, f, TG_REASON_RESUMPTION, NULL);
+		take_up(snap, ssl, f);
 	else if(!f->judged)
 		judge(snap, ssl, f, NULL, NULL, NULL);
 	else if(f->staple_due) /* somebody took our callback away */
@@ -442,7 +463,9 @@ static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 		v.rule = v.peer->where;
 	else if(v.clients)
 		v.rule = v.clients->where;
-	report(snap, f, &v, SSL_get_version(ssl));
+	snprintf(detail, sizeof(detail), "%s%s", SSL_get_version(ssl),
+			f->resumed ? " resumed" : "");
+	report(snap, f, &v, detail);
 }
 
 void tlsp_on_handshake_done(SSL *ssl)

@@ -183,7 +183,8 @@ static void add_peer(rpc_t *rpc, void *ctx, const struct tg_pol_peer *p)
 	add_text(rpc, at, "eku", tg_span_cstr(tg_pol_eku_name(p->eku)));
 	if(p->media)
 		add_text(rpc, at, "media", p->media->name);
-	rpc->struct_add(at, "d", "line", (int)p->where.line);
+	rpc->struct_add(at, "sd", "resumption", p->resumption ? "yes" : "no",
+			"line", (int)p->where.line);
 }
 
 static void rpc_peers(rpc_t *rpc, void *ctx)
@@ -223,12 +224,12 @@ static bool add_conn(void *ctx, const struct tlsp_facts *f)
 	if(l->rpc->add(l->ctx, "{", &at) < 0)
 		return false;
 	tg_addr_format(&f->remote, addr);
-	l->rpc->struct_add(at, "dssdssssdd", "id", f->id, "direction",
+	l->rpc->struct_add(at, "dssdsssssdd", "id", f->id, "direction",
 			f->direction == TG_POL_IN ? "in" : "out", "remote", addr, "port",
 			(int)f->remote_port, "state", state_name(f), "reason",
 			tg_reason_get(f->reason)->id, "cipher", f->cipher, "sni", f->sni,
-			"generation", (int)f->generation, "age_sec",
-			(int)(time(NULL) - f->since));
+			"resumed", f->resumed ? "yes" : "no", "generation",
+			(int)f->generation, "age_sec", (int)(time(NULL) - f->since));
 	if(peer)
 		add_text(l->rpc, at, "peer", peer->name);
 	if(clients)

@@ -15,6 +15,7 @@
 static stat_var *allowed;
 static stat_var *audited;
 static stat_var *closed;
+static stat_var *resumed;
 static stat_var *crl[3]; /* by event */
 static stat_var *refused[TG_REASON_COUNT];
 static char names[TG_REASON_COUNT][NAME_OCTETS];
@@ -42,7 +43,7 @@ static void make_name(enum tg_reason reason)
 int tlsp_stats_init(void)
 {
 	if(add("allowed_handshakes", &allowed) < 0 || add("audited", &audited) < 0
-			|| add("closed", &closed) < 0
+			|| add("closed", &closed) < 0 || add("resumed", &resumed) < 0
 			|| add("crl_taken", &crl[TLSP_CRL_TAKEN]) < 0
 			|| add("crl_refused", &crl[TLSP_CRL_REFUSED]) < 0
 			|| add("crl_stale", &crl[TLSP_CRL_STALE]) < 0)
@@ -76,6 +77,11 @@ void tlsp_stats_count(const struct tg_pol_verdict *v)
 void tlsp_stats_count_closed(void)
 {
 	update_stat(closed, 1);
+}
+
+void tlsp_stats_count_resumed(void)
+{
+	update_stat(resumed, 1);
 }
 
 void tlsp_stats_count_crl(enum tlsp_crl_event event)

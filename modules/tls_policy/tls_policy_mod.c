@@ -9,6 +9,7 @@
 #include "core/sr_module.h"
 
 #include "tls_policy/challenge.h"
+#include "tls_policy/resume.h"
 
 MODULE_VERSION
 
@@ -17,6 +18,7 @@ struct tlsp_params tlsp_params = {
 		.log_repeat_sec = 10,
 		.crl_check_ms = 2000,
 		.dialogs = 32768,
+		.ticket_life = 7200,
 };
 
 static int w_check(struct sip_msg *msg, char *route, char *unused)
@@ -111,6 +113,7 @@ static param_export_t params[] = {
 	{"retry_ms", PARAM_INT, &tlsp_params.retry_ms},
 	{"crl_check_ms", PARAM_INT, &tlsp_params.crl_check_ms},
 	{"dialogs", PARAM_INT, &tlsp_params.dialogs},
+	{"ticket_life", PARAM_INT, &tlsp_params.ticket_life},
 	{"log_repeat_sec", PARAM_INT, &tlsp_params.log_repeat_sec},
 	{"allow_untested_version", PARAM_INT, &tlsp_params.any_host},
 	{"allow_haproxy", PARAM_INT, &tlsp_params.haproxy},
@@ -122,12 +125,12 @@ static int mod_init(void)
 {
 	if(tlsp_startup_check() < 0 || tlsp_stats_init() < 0
 			|| tlsp_startup_atfork() < 0 || tlsp_snap_init() < 0
-			|| tlsp_conns_init() < 0 || tlsp_limits_init() < 0
-			|| tlsp_waiting_init() < 0 || tlsp_gate_in_init() < 0
-			|| tlsp_next_hop_init() < 0 || tlsp_gate_out_init() < 0
-			|| tlsp_dialogs_init() < 0 || tlsp_challenge_init() < 0
-			|| tlsp_crls_init() < 0 || tlsp_own_init() < 0
-			|| tlsp_hook_init() < 0)
+			|| tlsp_tickets_init() < 0 || tlsp_conns_init() < 0
+			|| tlsp_limits_init() < 0 || tlsp_waiting_init() < 0
+			|| tlsp_gate_in_init() < 0 || tlsp_next_hop_init() < 0
+			|| tlsp_gate_out_init() < 0 || tlsp_dialogs_init() < 0
+			|| tlsp_challenge_init() < 0 || tlsp_crls_init() < 0
+			|| tlsp_own_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	return tlsp_tls_cfg_check();
 }

@@ -28,6 +28,7 @@ struct tlsp_params {
 	int haproxy;        /* allow tcp_accept_haproxy */
 	int dialogs;        /* how many are remembered; 0: none */
 	int crl_check_ms;   /* how often CRLs are looked at; 0: never */
+	int ticket_life;    /* seconds that a TLS session may be taken up for */
 	int log_repeat_sec; /* equal refusals of one source are summed up */
 };
 extern struct tlsp_params tlsp_params;
@@ -97,6 +98,9 @@ struct tlsp_facts {
 	bool ask;     /* for a certificate; inbound */
 	bool require; /* ... and end the handshake without one */
 	bool joined;  /* what was offered is the union of several profiles */
+	bool tickets; /* inbound: this connection may be taken up later */
+	bool ticket;  /* one was shown and holds: peer is whose it is */
+	bool resumed; /* ... and was taken up */
 	enum tg_reason reason;
 	uint64_t generation; /* snapshot that the three numbers below are of */
 	uint32_t peer;
@@ -157,6 +161,13 @@ struct tlsp_waiting *tlsp_conn_drop(int id, struct tlsp_facts *was);
 bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain);
 /* A copy in malloc's memory, or NULL when there is none */
 struct tlsp_chain *tlsp_conn_get_chain(int id);
+
+/*
+ * A list of certificates as in struct tlsp_chain; the caller frees what *out
+ * has, also after false: the octets are not such a list, or memory is out.
+ */
+bool tlsp_certs_read(
+		const unsigned char *der, size_t octets, STACK_OF(X509) **out);
 
 /* Requests that wait for a handshake: owned by the record, or by who takes */
 bool tlsp_conn_add_waiting(int id, struct tlsp_waiting *one);
@@ -444,6 +455,7 @@ void tlsp_log_diags(const struct tg_diags *diags);
 int tlsp_stats_init(void);
 void tlsp_stats_count(const struct tg_pol_verdict *v);
 void tlsp_stats_count_closed(void);
+void tlsp_stats_count_resumed(void);
 enum tlsp_crl_event { TLSP_CRL_TAKEN = 0, TLSP_CRL_REFUSED, TLSP_CRL_STALE };
 void tlsp_stats_count_crl(enum tlsp_crl_event event);
 

@@ -144,24 +144,28 @@ static X509 *next_cert(const unsigned char **at, const unsigned char *end)
 	return d2i_X509(NULL, &p, (long)n);
 }
 
-static bool chain_read(
-		const struct tlsp_chain *kept, X509 **leaf, STACK_OF(X509) **chain)
+bool tlsp_certs_read(
+		const unsigned char *der, size_t octets, STACK_OF(X509) **out)
 {
-	const unsigned char *at = kept->der;
-	const unsigned char *end = at + kept->octets;
+	const unsigned char *end = der + octets;
 	X509 *cert;
 
-	*leaf = next_cert(&at, end);
-	*chain = sk_X509_new_null();
-	if(!*leaf || !*chain)
-		return false;
-	while((cert = next_cert(&at, end))) {
-		if(!sk_X509_push(*chain, cert)) {
+	*out = sk_X509_new_null();
+	while(*out && (cert = next_cert(&der, end))) {
+		if(!sk_X509_push(*out, cert)) {
 			X509_free(cert);
 			return false;
 		}
 	}
-	return true;
+	return *out && der == end;
+}
+
+static bool chain_read(
+		const struct tlsp_chain *kept, X509 **leaf, STACK_OF(X509) **chain)
+{
+	if(tlsp_certs_read(kept->der, kept->octets, chain))
+		*leaf = sk_X509_shift(*chain);
+	return *leaf != NULL;
 }
 
 static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
@@ -174,10 +178,6 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 	X509 *leaf = NULL;
 
 	if(kept && !chain_read(kept, &leaf, &chain)) {
-		X509_free(leaf);
-		leaf = NULL;
-	}
-	if(kept && !leaf) {
 		memset(&out, 0, sizeof(out));
 		out.verdict.reason = TG_REASON_INTERNAL;
 		f->allowed = false;

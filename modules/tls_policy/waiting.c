@@ -24,7 +24,7 @@
 #include "core/sr_module.h"
 #include "core/timer_proc.h"
 
-#include "tls_policy/tlsp.h"
+#include "tls_policy/resume.h"
 
 #define TICK_MS 20
 #define ANSWER_OCTETS 16384
@@ -294,6 +294,7 @@ static void on_tick(unsigned int ticks, void *param)
 	}
 	tlsp_sweep_tick();
 	tlsp_own_tick();
+	tlsp_tickets_tick();
 }
 
 int tlsp_waiting_init(void)

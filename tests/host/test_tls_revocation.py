@@ -50,20 +50,22 @@ def crl(*revoked, days=300, by=ENTERPRISE, **more):
 class Case(unittest.TestCase):
     PARAMS = 'modparam("tls_policy", "crl_check_ms", 200)'
     GRACE = ""
+    POLICY, ROUTE = tls_edge.POLICY, tls_edge.ROUTE
 
     def setUp(self):
         name = self.id().split(".", 1)[1]
         self.folder = tls_edge.folder(name)
         self.list = os.path.join(self.folder, "list.pem")
         pki.write(self.list, crl(days=self.days()))
-        policy = tls_edge.POLICY.replace(
+        policy = self.POLICY.replace(
             "crl_file = @PKI@/enterprise-ca/crl.pem", f"crl_file = {self.list}\n{self.GRACE}")
         self.clock = os.path.join(self.folder, "clock")
         self.move("+0")
         library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
         env = dict(os.environ, LD_PRELOAD=library[0], FAKETIME_TIMESTAMP_FILE=self.clock,
                    FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
-        self.edge = tls_edge.edge(name, KEYS, policy, params=self.PARAMS, env=env).start()
+        self.edge = tls_edge.edge(name, KEYS, policy, self.ROUTE, params=self.PARAMS,
+                                  env=env).start()
         self.addCleanup(self.edge.stop)
 
     def days(self):

@@ -108,13 +108,14 @@ static const struct tg_pol_tls *offer(
 struct candidates {
 	const struct tg_pol_peer *first; /* longest prefix, enforced ones before */
 	uint64_t tls_mask;
-	bool audit; /* one of them is in audit mode */
+	bool audit;      /* one of them is in audit mode */
+	bool resumption; /* one of them may resume */
 };
 
 static struct candidates find_candidates(const struct tg_pol *p,
 		const struct tg_pol_conn *conn, const struct tg_pol_trace *trace)
 {
-	struct candidates found = {NULL, 0, false};
+	struct candidates found = {NULL, 0, false, false};
 	const struct tg_pol_group *g;
 	struct tg_pol_walk w;
 
@@ -126,6 +127,7 @@ static struct candidates find_candidates(const struct tg_pol *p,
 			found.first = &p->peer[g->rule];
 		found.tls_mask |= g->tls_mask;
 		found.audit |= g->audit;
+		found.resumption |= g->resumption;
 		for(uint32_t i = 0; trace && i < g->n; i++) {
 			const uint32_t *member = p->peers_in.member + g->first;
 			struct tg_where where = tg_pol_peer_where(
@@ -183,6 +185,7 @@ static void admit_inbound(const struct tg_pol *p,
 	} else {
 		refuse_inbound(p, conn, &out->verdict);
 	}
+	out->resumption = peers.resumption || (clients && clients->resumption);
 	out->request_certificate = peers.first != NULL;
 	out->require_certificate =
 			peers.first && !clients && !peers.audit && p->mode != TG_POL_AUDIT;

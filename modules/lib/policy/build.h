@@ -58,6 +58,7 @@ struct tg_build {
 	size_t n_made[TG_KINDS];
 	struct tg_pol_labels label[TG_KINDS];
 	uint64_t digest;
+	uint64_t session_digest; /* without CRLs */
 	bool no_memory;
 };
 
@@ -75,7 +76,7 @@ void tg_build_warning(struct tg_build *b, const char *at, const char *fmt, ...)
 const char *tg_made_key_at(const struct tg_made *m, const char *key);
 const char *tg_made_value_at(const struct tg_made *m, const char *key);
 
-/* Mixes what the snapshot is made of into its digest */
-void tg_build_digest(struct tg_build *b, struct tg_span s);
+/* Mixes what the snapshot is made of into its digests; lasting: both */
+void tg_build_digest(struct tg_build *b, struct tg_span s, bool lasting);
 
 #endif

@@ -60,6 +60,7 @@ struct tg_pol_admission {
 	struct tg_pol_verdict verdict; /* DENY: abort at the ClientHello */
 	bool request_certificate;
 	bool require_certificate;     /* no client rule fits: none means refusal */
+	bool resumption;              /* some of those who may come may resume */
 	const struct tg_pol_tls *tls; /* versions and ciphers to offer: the union
 		of the candidates' when they differ; the certificate step checks the
 		chosen peer's own profile again */

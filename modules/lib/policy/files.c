@@ -85,7 +85,7 @@ static struct tg_span known_data(const struct tg_build *b, struct tg_span path)
 }
 
 static struct tg_span read_blob(
-		struct tg_build *b, struct tg_span item, struct tg_span path)
+		struct tg_build *b, struct tg_span item, struct tg_span path, bool crl)
 {
 	struct tg_span data = known_data(b, path), copy = {NULL, 0};
 	const char *error = NULL;
@@ -105,14 +105,14 @@ static struct tg_span read_blob(
 	} else {
 		copy = tg_arena_dup(&b->pol->arena, data);
 		b->no_memory |= !copy.ptr;
-		tg_build_digest(b, data);
+		tg_build_digest(b, data, !crl);
 	}
 	tg_arena_deinit(&file);
 	return copy;
 }
 
 static void take_files(struct tg_build *b, const struct tg_ini_entry *e,
-		const struct tg_pol_blob **out, size_t *n)
+		const struct tg_pol_blob **out, size_t *n, bool crl)
 {
 	struct tg_span rest = e->value, item;
 	struct tg_pol_blob *list;
@@ -146,7 +146,7 @@ static void take_files(struct tg_build *b, const struct tg_ini_entry *e,
 			continue;
 		}
 		list[*n].path = path;
-		list[*n].data = read_blob(b, item, path);
+		list[*n].data = read_blob(b, item, path, crl);
 		*n += list[*n].data.ptr != NULL;
 	}
 }
@@ -157,7 +157,7 @@ void tg_take_ca_files(struct tg_build *b, const struct tg_key *k,
 	struct tg_pol_trust *t = object;
 
 	(void)k;
-	take_files(b, e, &t->ca, &t->n_ca);
+	take_files(b, e, &t->ca, &t->n_ca, false);
 }
 
 void tg_take_crl_files(struct tg_build *b, const struct tg_key *k,
@@ -166,7 +166,7 @@ void tg_take_crl_files(struct tg_build *b, const struct tg_key *k,
 	struct tg_pol_trust *t = object;
 
 	(void)k;
-	take_files(b, e, &t->crl, &t->n_crl);
+	take_files(b, e, &t->crl, &t->n_crl, true);
 }
 
 void tg_take_path(struct tg_build *b, const struct tg_key *k,

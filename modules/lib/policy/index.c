@@ -170,6 +170,7 @@ static void add_entry(struct place_build *b, const struct tg_pol_place *place,
 	g->n++;
 	g->transports |= (uint16_t)place->transports;
 	g->audit |= !place->enforced;
+	g->resumption |= place->resumption;
 	if(place->tls_id != TG_POL_TLS_NONE)
 		g->tls_mask |= (uint64_t)1 << place->tls_id;
 	b->group_of[b->n_entries] = (uint32_t)(g - b->group);

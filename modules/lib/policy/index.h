@@ -23,6 +23,7 @@ struct tg_pol_place {
 	unsigned transports;
 	uint8_t tls_id; /* index of its TLS profile; TG_POL_TLS_NONE without */
 	bool enforced;  /* mode = enforce: listed first in its group */
+	bool resumption;
 };
 
 #define TG_POL_TLS_MAX 64 /* profiles in one policy: one bit each */
@@ -40,6 +41,7 @@ struct tg_pol_group {
 	uint32_t rule;       /* the first of its rules: mostly the only one */
 	uint16_t transports; /* of all its rules together */
 	bool audit;          /* not all of them enforce */
+	bool resumption;     /* some of them may resume */
 } __attribute__((aligned(64)));
 
 struct tg_pol_places {

@@ -154,14 +154,18 @@ const char *tg_made_value_at(const struct tg_made *m, const char *key)
  * FNV-1a over length and octets: names a snapshot, proves nothing. Whoever
  * can write the file decides the policy anyway.
  */
-void tg_build_digest(struct tg_build *b, struct tg_span s)
+static void mix(uint64_t *h, struct tg_span s)
 {
-	uint64_t h = b->digest;
-
-	h = (h ^ s.len) * 0x100000001b3u;
+	*h = (*h ^ s.len) * 0x100000001b3u;
 	for(size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
-	b->digest = h;
+		*h = (*h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+}
+
+void tg_build_digest(struct tg_build *b, struct tg_span s, bool lasting)
+{
+	mix(&b->digest, s);
+	if(lasting)
+		mix(&b->session_digest, s);
 }
 
 static void finish_digest(struct tg_build *b)
@@ -173,6 +177,7 @@ static void finish_digest(struct tg_build *b)
 	h ^= h >> 32;
 	snprintf(b->pol->digest, sizeof(b->pol->digest), "%016llx",
 			(unsigned long long)h);
+	b->pol->session_digest = b->session_digest;
 }
 
 /* ---- sections to objects ----------------------------------------------- */
@@ -523,7 +528,7 @@ static bool index_rules(struct tg_build *b)
 		place[i] = (struct tg_pol_place){&p->peer[i].address,
 				&p->peer[i].listener, &p->peer[i].sni, p->peer[i].transports,
 				(uint8_t)tg_pol_tls_id(p, p->peer[i].tls),
-				p->peer[i].mode == TG_POL_ENFORCE};
+				p->peer[i].mode == TG_POL_ENFORCE, p->peer[i].resumption};
 	if(!tg_pol_places_pair(&p->peers_in, &p->peers_at, &p->arena, &b->scratch,
 			   place, p->n_peer))
 		return false;
@@ -532,7 +537,7 @@ static bool index_rules(struct tg_build *b)
 				&p->clients[i].listener, &p->clients[i].sni,
 				p->clients[i].transports,
 				(uint8_t)tg_pol_tls_id(p, p->clients[i].tls),
-				p->clients[i].mode == TG_POL_ENFORCE};
+				p->clients[i].mode == TG_POL_ENFORCE, p->clients[i].resumption};
 	return tg_pol_places_pair(&p->clients_in, &p->clients_at, &p->arena,
 			&b->scratch, place, p->n_clients);
 }
@@ -598,7 +603,7 @@ static bool build_init(struct tg_build *b, const struct tg_pol_host *host,
 	b->host = host;
 	b->diags = diags;
 	b->path = tg_span_cstr(name);
-	b->digest = 0xcbf29ce484222325u;
+	b->digest = b->session_digest = 0xcbf29ce484222325u;
 	tg_arena_init(&b->scratch, &tg_alloc_libc, 64 * 1024);
 	tg_arena_init(&arena, &host->alloc, 0);
 	b->pol = tg_arena_get(&arena, sizeof(*b->pol));
@@ -608,7 +613,7 @@ static bool build_init(struct tg_build *b, const struct tg_pol_host *host,
 	b->pool.arena = &b->pol->arena;
 	file = tg_build_string(b, b->path);
 	b->pol->where.file = file;
-	tg_build_digest(b, text);
+	tg_build_digest(b, text, true);
 	return !b->no_memory
 		   && tg_ini_read(text, b->path, &b->scratch, diags, &b->ini);
 }

@@ -207,6 +207,7 @@ enum tg_pol_peer_key {
 	TG_POL_PEER_KEY_TRANSPORT,
 	TG_POL_PEER_KEY_NEXT_HOP,
 	TG_POL_PEER_KEY_CLIENT_PROFILE,
+	TG_POL_PEER_KEY_RESUMPTION,
 	TG_POL_PEER_KEYS
 };
 
@@ -221,6 +222,7 @@ struct tg_pol_peer {
 	enum tg_pol_mode mode;
 	unsigned transports; /* TG_POL_TR_BIT mask */
 	bool wildcard;       /* its certificate may have one left-most "*" label */
+	bool resumption;     /* it may resume TLS sessions, judged each time */
 	const struct tg_pol_trust *trust; /* NULL: reached without certificates */
 
 	struct tg_pol_cidrs address;
@@ -253,6 +255,7 @@ enum tg_pol_clients_key {
 	TG_POL_CLIENTS_KEY_TRANSPORT,
 	TG_POL_CLIENTS_KEY_CLASSES,
 	TG_POL_CLIENTS_KEY_MODE,
+	TG_POL_CLIENTS_KEY_RESUMPTION,
 	TG_POL_CLIENTS_KEYS
 };
 
@@ -270,6 +273,7 @@ struct tg_pol_clients {
 	unsigned
 			transports; /* TLS and WSS unless an explicit rule says more (A4) */
 	unsigned classes;
+	bool resumption; /* they may resume TLS sessions */
 	struct tg_pol_limits limits;
 	uint16_t line[TG_POL_CLIENTS_KEYS]; /* as a peer's */
 };
@@ -349,6 +353,11 @@ const struct tg_pol_media *tg_pol_media_at(const struct tg_pol *p, size_t i);
 
 /* 16 hex digits over the files that made the snapshot, NUL-terminated */
 const char *tg_pol_digest(const struct tg_pol *p);
+/*
+ * The same without CRLs: what TLS sessions are bound to. Fresh CRLs do not end
+ * all of them, for each one that is resumed is put before those CRLs.
+ */
+uint64_t tg_pol_session_digest(const struct tg_pol *p);
 enum tg_pol_mode tg_pol_global_mode(const struct tg_pol *p);
 enum tg_pol_profile tg_pol_global_profile(const struct tg_pol *p);
 bool tg_pol_fips_required(const struct tg_pol *p);

@@ -197,7 +197,8 @@ static void check_bare(struct tg_build *b, const struct tg_made *made,
 	} useless[] = {{TG_POL_PEER_KEY_IDENTITY, "identity"},
 			{TG_POL_PEER_KEY_WILDCARD, "wildcard"},
 			{TG_POL_PEER_KEY_TLS, "tls"}, {TG_POL_PEER_KEY_EKU, "eku"},
-			{TG_POL_PEER_KEY_SNI, "sni"}};
+			{TG_POL_PEER_KEY_SNI, "sni"},
+			{TG_POL_PEER_KEY_RESUMPTION, "resumption"}};
 
 	if(peer->role != TG_POL_ROLE_GATEWAY) {
 		tg_build_error(b, made->section->kind.ptr,
@@ -319,6 +320,10 @@ static void check_clients(struct tg_build *b, const struct tg_made *made,
 {
 	const char *at = tg_made_value_at(made, "transport");
 
+	if(c->resumption && !(c->transports & TG_POL_TR_SECURE))
+		tg_build_error(b, tg_made_key_at(made, "resumption"),
+				"'resumption' without tls or wss in 'transport' has no "
+				"meaning");
 	if(!(c->transports & TG_POL_TR_CLEAR))
 		return;
 	if(c->transports & TG_POL_TR_BIT(TG_POL_TR_WS))

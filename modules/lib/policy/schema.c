@@ -314,6 +314,7 @@ static const struct tg_key peer_keys[] = {
 	[TG_POL_PEER_KEY_TRANSPORT] = {"transport", tg_take_bits, AT(tg_pol_peer, transports), transport_bits},
 	[TG_POL_PEER_KEY_NEXT_HOP] = {"next_hop", tg_take_next_hops, AT(tg_pol_peer, next_hop)},
 	[TG_POL_PEER_KEY_CLIENT_PROFILE] = {"client_profile", tg_take_labels, AT(tg_pol_peer, client_profile)},
+	[TG_POL_PEER_KEY_RESUMPTION] = {"resumption", tg_take_bool, AT(tg_pol_peer, resumption)},
 };
 
 static const struct tg_key clients_keys[] = {
@@ -325,6 +326,7 @@ static const struct tg_key clients_keys[] = {
 	[TG_POL_CLIENTS_KEY_TRANSPORT] = {"transport", tg_take_bits, AT(tg_pol_clients, transports), transport_bits},
 	[TG_POL_CLIENTS_KEY_CLASSES] = {"classes", tg_take_bits, AT(tg_pol_clients, classes), class_bits},
 	[TG_POL_CLIENTS_KEY_MODE] = {"mode", tg_take_word, AT(tg_pol_clients, mode), mode_words},
+	[TG_POL_CLIENTS_KEY_RESUMPTION] = {"resumption", tg_take_bool, AT(tg_pol_clients, resumption)},
 	LIMIT_KEYS(tg_pol_clients),
 };
 

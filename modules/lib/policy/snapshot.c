@@ -64,6 +64,11 @@ struct tg_where tg_pol_clients_where(
 	return below(clients->where, clients->line[key]);
 }
 
+uint64_t tg_pol_session_digest(const struct tg_pol *p)
+{
+	return p->session_digest;
+}
+
 const char *tg_pol_digest(const struct tg_pol *p)
 {
 	return p->digest;

@@ -11,6 +11,7 @@
 struct tg_pol {
 	struct tg_arena arena; /* owns everything here, this struct included */
 	char digest[2 * TG_POL_DIGEST_OCTETS + 1];
+	uint64_t session_digest; /* see tg_pol_session_digest */
 	enum tg_pol_mode mode;
 	enum tg_pol_profile profile;
 	enum tg_pol_fips fips;

@@ -24,4 +24,11 @@ _Static_assert(OPENSSL_VERSION_NUMBER >= 0x30000000L, "OpenSSL 3.0 or later");
 #define X509_V_ERR_RPK_UNTRUSTED 95
 #endif
 
+/* of an SSL_SESSION, as time_t; who asks includes <openssl/ssl.h> */
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+#define tg_openssl_session_time(session) SSL_SESSION_get_time_ex(session)
+#else
+#define tg_openssl_session_time(session) ((time_t)SSL_SESSION_get_time(session))
+#endif
+
 #endif

@@ -1,0 +1,1 @@
+"$TGCTL" check resume_errors.cfg

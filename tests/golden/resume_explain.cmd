@@ -1,0 +1,1 @@
+"$TGCTL" explain resume.cfg --from 203.0.113.70 --transport tls --at 2030-01-01T00:00:00Z 2>/dev/null; "$TGCTL" explain resume.cfg --from 192.0.2.21 --transport tls --cert pki/gw1.pem --at 2030-01-01T00:00:00Z 2>/dev/null; "$TGCTL" explain resume.cfg --from 198.51.100.7 --transport tls --at 2030-01-01T00:00:00Z 2>/dev/null

@@ -1,0 +1,1 @@
+"$TGCTL" matrix resume.cfg 2>/dev/null
