@@ -52,6 +52,8 @@ reg_sendregister=1
 publish=0
 """
 
+PROMPT = "linphonec> "
+
 # a mount namespace of its own, where the edge has a name
 WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
@@ -101,13 +103,14 @@ class Linphone:
                  "linphonec", "-S", "-d", "6", "-l", self._path("log"),
                  "-c", self._path("linphonerc"), *self.words],
                 stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=self.home, text=True)
+        self._prompted(0)
         self.command("soundcard use files")
         self.command(f"record {self.recording}")
         self.command(f"play {self._path('tone.wav')}")
         return self
 
     def __exit__(self, *_):
-        self.command("quit")
+        self._say("quit")
         self.process.stdin.close()
         try:
             self.process.wait(8)
@@ -115,7 +118,17 @@ class Linphone:
             self.process.kill()
             self.process.wait()
 
+    def _prompted(self, times):
+        proc.wait_until(lambda: self._read("said").count(PROMPT) > times,
+                        f"{self.name} asks for a command", 15)
+
     def command(self, text):
+        """It drops what comes before it asks for it."""
+        asked = self._read("said").count(PROMPT)
+        self._say(text)
+        self._prompted(asked)
+
+    def _say(self, text):
         self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
