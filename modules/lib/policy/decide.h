@@ -144,7 +144,7 @@ struct tg_pol_egress {
 
 /*
  * Is the peer called that: one of its identities, the host of a next_hop, or
- * one of its domains?
+ * one of its domains? Gate 4 takes a wildcard peer's siblings as well.
  */
 bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name);
 /* Is it an identity of some peer? */

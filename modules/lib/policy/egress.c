@@ -63,6 +63,27 @@ bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name)
 	return is_next_hop(peer, name);
 }
 
+/* "*.x" proves the peer: so may any other first label mean it */
+static bool is_sibling(const struct tg_pol_peer *peer, struct tg_span name)
+{
+	struct tg_span parent = tg_pol_parent_name(without_dot(name));
+
+	for(size_t i = 0; parent.len && i < peer->identity.n; i++) {
+		if(tg_span_ieq(tg_pol_parent_name(peer->identity.item[i]), parent))
+			return true;
+	}
+	return false;
+}
+
+/* A name that is somebody's identity means nobody else */
+static bool is_meant(const struct tg_pol *p, const struct tg_pol_peer *peer,
+		struct tg_span name)
+{
+	return tg_pol_peer_is_called(peer, name)
+		   || (peer->wildcard && is_sibling(peer, name)
+				   && !tg_pol_is_identity(p, name));
+}
+
 /*
  * Where no certificate can tell: a name that is a peer's identity goes to
  * that peer or nowhere; one that means nobody is the address it stands for.
@@ -70,8 +91,7 @@ bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name)
 static bool name_fits(const struct tg_pol *p, const struct tg_pol_egress *e,
 		const struct tg_pol_peer *peer)
 {
-	return !e->next_hop.len
-		   || (peer && tg_pol_peer_is_called(peer, e->next_hop))
+	return !e->next_hop.len || (peer && is_meant(p, peer, e->next_hop))
 		   || !tg_pol_is_identity(p, e->next_hop);
 }
 
@@ -95,7 +115,7 @@ static void judge_existing(const struct tg_pol *p,
 		else if(!(e->peer->transports & bit))
 			deny_peer(out, TG_REASON_WRONG_TRANSPORT, e->peer,
 					TG_POL_PEER_KEY_TRANSPORT);
-		else if(e->next_hop.len && !tg_pol_peer_is_called(e->peer, e->next_hop))
+		else if(e->next_hop.len && !is_meant(p, e->peer, e->next_hop))
 			deny_peer(out, TG_REASON_EGRESS_NAME, e->peer,
 					TG_POL_PEER_KEY_IDENTITY);
 		else
@@ -130,7 +150,7 @@ static size_t wanted_by_name(const struct tg_pol *p,
 	if(!e->next_hop.len)
 		return n;
 	for(size_t i = 0; i < n && i < WANTED_MAX; i++) {
-		if(tg_pol_peer_is_called(out[i], e->next_hop))
+		if(is_meant(p, out[i], e->next_hop))
 			out[kept++] = out[i];
 	}
 	return kept;

@@ -249,6 +249,46 @@ static void a_name_means_its_peer_and_no_other(void **state)
 	tg_pol_free(p);
 }
 
+static void a_wildcard_peer_has_any_first_label_but_those_of_others(
+		void **state)
+{
+	struct tg_pol *p = load_ok(
+			"[trust ours]\nca_file = ca.pem\n"
+			"[peer wide]\nrole = federation\naddress = any\n"
+			"identity = sip.hub.example\ntrust = ours\nwildcard = yes\n"
+			"[peer narrow]\nrole = federation\naddress = any\n"
+			"identity = own.hub.example, sip.flat.example\ntrust = ours\n");
+	struct tg_pol_egress e = to(TG_POL_TR_TLS, "198.51.100.7");
+	struct tg_pol_verdict v;
+	static const struct {
+		const char *name, *peer;
+	} rows[] = {{"eu.hub.example", "wide"}, {"EU.hub.example.", "wide"},
+			{"own.hub.example", "narrow"}, {"eu.flat.example", NULL},
+			{"a.eu.hub.example", NULL}, {"hub.example", NULL},
+			{"example", NULL}};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		e.next_hop = tg_span_cstr(rows[i].name);
+		v = leaving(p, &e);
+		if(rows[i].peer) {
+			assert_allowed(&v);
+			assert_ptr_equal(v.peer, peer(p, rows[i].peer));
+		} else {
+			assert_denied(&v, TG_REASON_EGRESS_NAME);
+		}
+	}
+	e.existing = e.judged = true;
+	e.peer = peer(p, "wide");
+	e.next_hop = TG_SPAN("own.hub.example");
+	v = leaving(p, &e);
+	assert_denied(&v, TG_REASON_EGRESS_NAME);
+	e.next_hop = TG_SPAN("eu.hub.example");
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	tg_pol_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +297,8 @@ int main(void)
 			cmocka_unit_test(
 					a_next_hop_outside_of_its_peers_addresses_is_refused),
 			cmocka_unit_test(a_name_means_its_peer_and_no_other),
+			cmocka_unit_test(
+					a_wildcard_peer_has_any_first_label_but_those_of_others),
 			cmocka_unit_test(a_peer_is_not_reached_over_another_transport),
 			cmocka_unit_test(an_existing_connection_needs_its_verdict),
 			cmocka_unit_test(a_client_is_reached_only_where_it_connected),
