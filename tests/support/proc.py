@@ -21,14 +21,23 @@ class ProcError(Exception):
     """A daemon that did not start, or a port that is taken."""
 
 
-def start_time(pid):
-    """Clock ticks since boot when pid started; None if it is gone."""
+def _stat(pid):
+    """The fields of /proc/PID/stat from the state on; None if it is gone. A
+    process whose first thread has ended is there, and holds its ports, until
+    its last thread has ended too."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
             fields = f.read().rsplit(")", 1)[1].split()
+        ended = fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) < 2
     except (OSError, IndexError):
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if ended else fields
+
+
+def start_time(pid):
+    """Clock ticks since boot when pid started; None if it is gone."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
 
 
 def wait_until(condition, what, seconds=20.0, step=0.02):
@@ -190,15 +199,5 @@ def _group_gone(pgid):
 
 def _group_members(pgid):
     """Processes of a group that still run (zombies do not count)."""
-    members = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as f:
-                fields = f.read().rsplit(")", 1)[1].split()
-        except (OSError, IndexError):
-            continue
-        if int(fields[2]) == pgid and fields[0] not in "ZX":
-            members.append(int(entry))
-    return members
+    stats = ((int(e), _stat(e)) for e in os.listdir("/proc") if e.isdigit())
+    return [pid for pid, fields in stats if fields and int(fields[2]) == pgid]
