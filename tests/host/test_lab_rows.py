@@ -7,7 +7,7 @@ import unittest
 import lab
 import lab_rows
 
-LAB = lab.Lab(os.path.join(os.environ["TG_LOG_DIR"], "lab"), peers=tuple(lab.PEERS))
+LAB = lab.Lab(os.path.join(os.environ["TG_LOG_DIR"], "lab"), peers=tuple(lab.PEERS), turn=True)
 
 
 def setUpModule():

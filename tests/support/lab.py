@@ -10,6 +10,7 @@ Variants, for tests that show what a part is good for:
     plugin=False        a stock rtpengine at the edge
     policy_edit=f       f(text) gives the policy.cfg to run with
     site_extra=TEXT     more lines for site.cfg
+    turn=True           coturn beside the edge
     trunk_media=WORDS   flags for rtpengine when srtp_policy is out (RTP/AVP
                         makes the trunk run in clear)
 """
@@ -22,6 +23,7 @@ import shutil
 import socket
 import subprocess
 
+import coturn
 import kamailio
 import kamcmd
 import lab_phone
@@ -52,6 +54,7 @@ CLIENT = _address("CLIENT", "127.0.0.65")
 BOB = _address("BOB", "127.0.0.66")
 UNDECLARED = _address("UNDECLARED", "127.0.0.200")
 INSIDE = _address("INSIDE", "127.0.0.128/26")
+TURN = _address("TURN", coturn.ADDRESS)
 NG_PORT, CLI_PORT = 2223, 2224
 MEDIA_PORTS = (30000, 39999)
 CLIENT_HZ, GATEWAY_HZ = 440, 1000
@@ -86,7 +89,7 @@ PEERS = {
 STARTED_BY_DEFAULT = ("mediation1", "gateway1")  # lab-up: others may bring their own
 
 
-MRAS = """
+MRAS = f"""
 [mras]
 secret_file = turn.secret
 realm = lab.test
@@ -94,7 +97,22 @@ domains = lab.test
 
 [relay turn]
 location = internet
-host = 127.0.0.50
+host = {TURN}
+"""
+
+# coturn's, for the relay of the policy; the secret is the edge's
+TURN_CONF = """listening-ip={address}
+relay-ip={address}
+realm=lab.test
+use-auth-secret
+static-auth-secret={secret}
+allow-loopback-peers
+no-tls
+no-dtls
+no-cli
+log-file=stdout
+userdb={run}/turn.db
+pidfile={run}/turnserver
 """
 
 
@@ -107,7 +125,7 @@ class Lab(kamcmd.Counters):
 
     def __init__(self, root=None, tls_policy=True, srtp_policy=True, plugin=True,
                  peers=STARTED_BY_DEFAULT, policy_edit=None, trunk_media=None,
-                 site_extra=""):
+                 site_extra="", turn=False):
         self.root = os.path.abspath(root or os.path.join(BUILD, "lab"))
         self.pki, self.run, self.log, self.etc = (
             os.path.join(self.root, name) for name in ("pki", "run", "log", "etc"))
@@ -118,6 +136,7 @@ class Lab(kamcmd.Counters):
         self.policy_edit = policy_edit
         self.trunk_media = trunk_media
         self.site_extra = site_extra
+        self.turn = turn
         self.phones = {}
         self.daemons = {}
 
@@ -202,15 +221,19 @@ class Lab(kamcmd.Counters):
         self.write("kamailio.cfg", self.template("cfg", "kamailio.cfg"))
         self.write("tls.cfg", self.shipped("tls.cfg"))
         policy = self.shipped("policy.cfg") + MRAS
-        turn = os.path.join(self.etc, "turn.secret")
-        if not os.path.exists(turn):
-            self.write("turn.secret", secrets.token_hex(32) + "\n", 0o600)
+        self._secret("turn.secret")
         self.write("policy.cfg", self.policy_edit(policy) if self.policy_edit else policy)
-        secret = os.path.join(self.etc, "ng.secret")
-        if not os.path.exists(secret):
-            self.write("ng.secret", secrets.token_hex(32) + "\n", 0o600)
+        self._secret("ng.secret")
         if self.plugin:
             self.write("rtp_plugin.conf", self.shipped("rtpengine-plugin.conf"), 0o600)
+
+    def _secret(self, name):
+        """Made once; gives it."""
+        path = os.path.join(self.etc, name)
+        if not os.path.exists(path):
+            self.write(name, secrets.token_hex(32) + "\n", 0o600)
+        with open(path, encoding="ascii") as f:
+            return f.read().strip()
 
     def _write_peer(self, name):
         address, dns, listen, media = PEERS[name]
@@ -262,6 +285,12 @@ class Lab(kamcmd.Counters):
                    "TRUNKGUARD_RTP_CONF": os.path.join(self.etc, "rtp_plugin.conf")}
         return self._rtpengine("rtpengine", EDGE, MEDIA_PORTS, env)
 
+    def turn_daemon(self):
+        path = self.write("turn.conf", TURN_CONF.format(
+            address=TURN, secret=self._secret("turn.secret"), run=self.run), 0o600)
+        return proc.Daemon("turn", ["turnserver", "-c", path], self.run, self.log,
+                           ready=[("udp", TURN, 3478), ("tcp", TURN, 3478)])
+
     def peer_daemons(self, name):
         address, _, listen, media = PEERS[name]
         proto, _, port = listen.split(":")
@@ -302,6 +331,8 @@ class Lab(kamcmd.Counters):
                 raise LabError(f"{program} is not installed: run make deps")
         self.prepare()
         engines, proxies = [self.edge_rtpengine()], [self.edge_daemon()]
+        if self.turn:
+            engines.append(self.turn_daemon())
         for name in self.peers:
             for daemon in self.peer_daemons(name):
                 (engines if "rtpengine" in daemon.name else proxies).append(daemon)
@@ -388,6 +419,10 @@ class Lab(kamcmd.Counters):
             elif words and words[0].startswith("stream="):
                 streams.append({**leg, **fields})
         return streams
+
+    def relays(self, username, password, address, port):
+        """Do messages come back through the relay, for a client of it?"""
+        return coturn.relays(username, password, "-L", CLIENT, "-p", port, address)[0]
 
     # ---- peers made of Python --------------------------------------------------
 

@@ -51,11 +51,16 @@ def service(connection):
                      content_type="application/msrtc-media-relay-auth+xml")
 
 
-def credentials(answer):
-    """(user name, password) of an answer to service()."""
+def told(answer, *what):
+    """Elements of an answer to service()."""
     root = ET.fromstring(answer.body.decode())
     space = "{http://schemas.microsoft.com/2006/09/sip/mrasp}"
-    return tuple(next(root.iter(space + what)).text for what in ("username", "password"))
+    return tuple(next(root.iter(space + one)).text for one in what)
+
+
+def credentials(answer):
+    """(user name, password) of an answer to service()."""
+    return told(answer, "username", "password")
 
 
 def answer_of(a_lab, build, transport="tls", source=lab.CLIENT):
@@ -152,6 +157,21 @@ def add_rows(row):
         return (good is not None and good.status == 200 and b"<password>" in good.body
                 and clear is not None and clear.status == 403
                 and b"<password>" not in clear.body, f"{good}; over TCP {clear}")
+
+    @row("relay", "a client behind that relay, coturn, with these credentials",
+         "relayed; with another password not")
+    def relay_row(a_lab):
+        with a_lab.connect(lab.MEDIATION1, "mediation1") as c:
+            c.send(service(c))
+            answer = c.final(4)
+        if answer is None or answer.status != 200:
+            return False, f"no credentials: {answer}"
+        name, password, *relay = told(answer, "username", "password", "directIPAddress",
+                                      "udpPort")
+        good = a_lab.relays(name, password, *relay)
+        bad = a_lab.relays(name, password[::-1], *relay)
+        return good and not bad, (f"{'' if good else 'not '}relayed by {':'.join(relay)}; "
+                                  f"with another password {'relayed' if bad else 'not'}")
 
     @row("presence-clear", "a client publishes its presence over UDP", "403 TLS Required",
          refusal=True)
