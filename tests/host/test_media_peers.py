@@ -67,7 +67,7 @@ class Ffmpeg(Bench):
                 f"crypto:{tag} {suite} inline:{key}"])])
 
         def ask(command, leg, sdp, **more):
-            reply = ng.secured(command, self.id() + suite, leg,
+            reply = ng.secured(command, f"{self.id()}{suite}{phone_calls}", leg,
                                {"suites": suite}, from_tag="a", sdp=sdp,
                                **more)
             self.assertEqual("ok", reply["result"], reply)
