@@ -235,6 +235,7 @@ test-interop: ## clients that are fetched for it: Chromium, Linphone (T='words')
 test-teeth: ## the refusals must fail without our modules
 	$(call script,tests/teeth)
 test-matrix: ## the other versions of the hosts
+	@$(MAKE) --no-print-directory deps
 	$(call script,tests/matrix)
 
 MINUTES ?= 10
