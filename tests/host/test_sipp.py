@@ -16,30 +16,39 @@ import unittest
 
 import lab
 import proc
+import sdp_ends
 import wire
 
 ROOT = os.path.join(os.environ["TG_LOG_DIR"], "lab")
 SCENARIOS = os.path.join(os.environ["TG_SOURCE"], "tests", "sipp")
 SUITE = "AES_CM_128_HMAC_SHA1_80"
-KEY = base64.b64encode(bytes(range(30))).decode()
-SECURED = {"profile": "RTP/SAVP", "crypto": f"a=crypto:1 {SUITE} inline:{KEY}"}
+KEYS = {"speech.pcap": base64.b64encode(bytes(range(30))).decode(),
+        "speech_early.pcap": base64.b64encode(bytes(range(30, 60))).decode()}
 CLEAR = {"profile": "RTP/AVP", "crypto": "a=ptime:20"}
 SPOKEN = 50  # packets of the 75 that are played
-LAB = lab.Lab(ROOT, peers=())
+LAB = sdp_ends.ScriptLab(ROOT, peers=())
+
+
+def secured(speech="speech.pcap"):
+    return {"profile": "RTP/SAVP", "crypto": f"a=crypto:1 {SUITE} inline:{KEYS[speech]}"}
+
+
+SECURED = secured()
 
 
 def setUpModule():
     LAB.up()
     for name in os.listdir(SCENARIOS):
         shutil.copy(os.path.join(SCENARIOS, name), ROOT)
-    record_speech(os.path.join(ROOT, "speech.pcap"))
+    for speech, key in KEYS.items():
+        record_speech(os.path.join(ROOT, speech), key)
 
 
 def tearDownModule():
     LAB.down()
 
 
-def record_speech(path):
+def record_speech(path, key):
     """1.5 s of a tone as SRTP, and nothing else: SIPp counts ports from the
     lowest in the file"""
     with wire.Capture(f"{path}.all"):
@@ -47,7 +56,7 @@ def record_speech(path):
             ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i",
              "sine=frequency=440:sample_rate=8000:duration=1.5", "-ac", "1",
              "-c:a", "pcm_mulaw", "-f", "rtp", "-srtp_out_suite", SUITE,
-             "-srtp_out_params", KEY, "srtp://127.0.0.9:9000?pkt_size=172"],
+             "-srtp_out_params", key, "srtp://127.0.0.9:9000?pkt_size=172"],
             check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     subprocess.run(["tshark", "-r", f"{path}.all", "-Y", "udp.dstport == 9000",
                     "-F", "pcap", "-w", path], check=True, timeout=60,
@@ -80,12 +89,12 @@ class Case(unittest.TestCase):
         host, _, port = accept.rpartition(":")
         return self.start(name, ["stunnel4", path], [("tcp", host, int(port))])
 
-    def sipp(self, name, scenario, address, port, target, keys, transport="t1"):
+    def sipp(self, name, scenario, address, port, target, keys, transport="t1", options=()):
         argv = ["sipp", "-sf", f"{ROOT}/{scenario}.xml", "-m", "1", "-t", transport,
                 "-i", address, "-p", str(port), "-mi", address, "-mp", str(port + 4),
                 "-nostdin", "-timeout", "25s", "-trace_err", "-error_file",
                 os.path.join(LAB.log, f"{name}.err"), "-trace_msg", "-message_file",
-                os.path.join(LAB.log, f"{name}.msg")]
+                os.path.join(LAB.log, f"{name}.msg"), *options]
         for key, value in keys.items():
             argv += ["-s", value] if key == "service" else ["-key", key, value]
         if target:
@@ -120,15 +129,29 @@ class Case(unittest.TestCase):
         return far
 
     def near(self, scenario, source=lab.CLIENT, leaf=None, service="gw1-test",
-             user="alice@lab.test", media=None, target="lab.test", transport="tls"):
+             user="alice@lab.test", media=None, target="lab.test", transport="tls",
+             options=()):
         at = next(self.ports)
-        keys = {"service": service, "target": target, "from": user,
+        keys = {"service": service, "target": target, "from": user, "contact_port": str(at),
                 "contact": transport, "via": transport.upper(), **(media or SECURED)}
         if transport != "tls":
             return self.sipp(f"near-{at}", scenario, source, at, f"{lab.EDGE}:5060", keys,
                              "u1" if transport == "udp" else "t1")
         self.stunnel(f"tls-{at}", f"{source}:{at + 5}", f"{lab.EDGE}:5061", leaf, True, source)
-        return self.sipp(f"near-{at}", scenario, source, at, f"{source}:{at + 5}", keys)
+        return self.sipp(f"near-{at}", scenario, source, at, f"{source}:{at + 5}", keys,
+                         options=options)
+
+    def registered(self, scenario, source=lab.CLIENT, media=None, after_ms=0):
+        """alice at one more place, where the next call plays a scenario"""
+        before = self.places()
+        client = self.near("register", source, media=media, options=(
+            "-oocsf", f"{ROOT}/{scenario}.xml", "-d", str(after_ms)))
+        proc.wait_until(lambda: self.places() > before, "alice is registered", 10)
+        return client
+
+    @staticmethod
+    def places():
+        return LAB.rpc("ul.dump").count("Address: sip:client@")
 
     def both(self, scenario, far, peer="gateway1", far_media=None, **more):
         callee = self.far(far, peer, far_media)
@@ -142,10 +165,12 @@ class Case(unittest.TestCase):
             return f.read()[-1500:]
         return daemon.log()[-1500:]
 
-    def spoken(self, capture, source, target):
-        """Packets of one direction, and how many are as ffmpeg made them"""
-        seen = wire.rtp_of([p for p in capture.packets if (p.src, p.dst) == (source, target)])
-        made = wire.rtp_of(wire.read_pcap(os.path.join(ROOT, "speech.pcap")))
+    def spoken(self, capture, source, target, speech="speech.pcap"):
+        """Packets of this speech in one direction, and how many are as ffmpeg made them"""
+        made = wire.rtp_of(wire.read_pcap(os.path.join(ROOT, speech)))
+        of_it = {p.payload[8:12] for p in wire.read_pcap(os.path.join(ROOT, speech))}
+        seen = wire.rtp_of([p for p in capture.packets if (p.src, p.dst) == (source, target)
+                            and p.payload[8:12] in of_it])
         return len(seen), wire.clear_matches(seen, made)
 
     def assert_no_sip_in_clear(self, capture):
@@ -156,16 +181,44 @@ class Case(unittest.TestCase):
 class Calls(Case):
     """(A1, A2, A5)"""
 
+    def assert_heard(self, capture, speaker, hearer, speech="speech.pcap"):
+        """What it said came to the edge, and left it under another key"""
+        self.assertGreaterEqual(self.spoken(capture, speaker, lab.EDGE, speech)[1], SPOKEN)
+        got, as_it_was = self.spoken(capture, lab.EDGE, hearer, speech)
+        self.assertGreaterEqual(got, SPOKEN)
+        self.assertEqual(as_it_was, 0)
+
     def talk(self, address, **more):
-        """A call with speech both ways: it arrives, under other keys"""
+        """A call with speech both ways"""
         with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
             self.both("call", "answer_speech", **more)
-        for one in (lab.CLIENT, address):
-            self.assertGreaterEqual(self.spoken(capture, one, lab.EDGE)[1], SPOKEN)
-            got, as_it_was = self.spoken(capture, lab.EDGE, one)
-            self.assertGreaterEqual(got, SPOKEN)
-            self.assertEqual(as_it_was, 0)
+        self.assert_heard(capture, lab.CLIENT, address)
+        self.assert_heard(capture, address, lab.CLIENT)
         self.assert_no_sip_in_clear(capture)
+
+    def alice_is_called(self):
+        """By gateway1; what was on the wire"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
+            caller = self.near("call", source=lab.GATEWAY1, leaf="gateway1", service="alice",
+                               user="+49@gw1.lab.test")
+            self.assertEqual(self.status(caller), 0, self.why(caller))
+        self.assert_no_sip_in_clear(capture)
+        return capture
+
+    def test_gateway1_to_client(self):
+        self.registered("answer_speech")
+        capture = self.alice_is_called()
+        self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1)
+        self.assert_heard(capture, lab.GATEWAY1, lab.CLIENT)
+
+    def test_fork(self):
+        """Two places answer, each under a key of its own: one early, one for good"""
+        self.registered("answer_early", media=secured("speech_early.pcap"))
+        self.registered("answer_speech", lab.BOB, after_ms=2500)
+        capture = self.alice_is_called()
+        self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1, "speech_early.pcap")
+        self.assert_heard(capture, lab.BOB, lab.GATEWAY1)
+        self.assert_heard(capture, lab.GATEWAY1, lab.BOB)
 
     def test_client_to_gateway1(self):
         self.talk(lab.GATEWAY1)
