@@ -33,6 +33,7 @@ struct tg_pol *tg_ctl_load(const char *path, FILE *out)
 	if(pol) {
 		fits = tg_judge_check_trust(pol, &diags);
 		fits = tg_judge_check_fips(pol, &diags) && fits;
+		fits = tg_judge_check_lists(pol, &diags) && fits;
 	}
 	if(pol && !fits) {
 		tg_pol_free(pol);

@@ -71,6 +71,7 @@ static struct tg_pol *policy_of(const struct tg_pol_host *host,
 		return NULL;
 	fits = tg_judge_check_trust(policy, diags);
 	fits = tg_judge_check_fips(policy, diags) && fits;
+	fits = tg_judge_check_lists(policy, diags) && fits;
 	if(fits)
 		return policy;
 	tg_pol_free(policy);
@@ -98,6 +99,12 @@ static struct tlsp_snap *snap_of(const struct tg_pol_host *host,
 	return snap;
 }
 
+static void snap_free(struct tlsp_snap *snap)
+{
+	tg_pol_free((struct tg_pol *)snap->policy);
+	shm_free(snap);
+}
+
 static struct tlsp_snap *snap_new(struct tg_diags *diags)
 {
 	static const struct tg_pol_host host = {
@@ -118,13 +125,11 @@ static struct tlsp_snap *snap_new(struct tg_diags *diags)
 		tg_diags_add(diags, TG_SEV_ERROR, &where, "cannot read it: %s",
 				error ? error : "unknown error");
 	tg_arena_deinit(&file);
+	if(snap && !tlsp_tls_cfg_fits(snap->policy, diags)) {
+		snap_free(snap);
+		return NULL;
+	}
 	return snap;
-}
-
-static void snap_free(struct tlsp_snap *snap)
-{
-	tg_pol_free((struct tg_pol *)snap->policy);
-	shm_free(snap);
 }
 
 /* ---- who uses what ------------------------------------------------------- */

@@ -189,66 +189,74 @@ static bool names_profile(FILE *file, struct tg_span profile)
 	return found;
 }
 
-/* Each one that the policy names is there */
-static int check_profiles(const struct tg_pol *p, const char *path, FILE *file)
+static const struct sr_module *tls_module(void)
 {
-	for(size_t i = 0; i < tg_pol_peer_count(p); i++) {
-		const struct tg_pol_peer *peer = tg_pol_peer_at(p, i);
-
-		if(!peer->client_profile.n)
-			continue;
-		if(!choose) {
-			LM_ERR("this tls.so takes no client_profile\n");
-			return -1;
-		}
-		if(!file || !names_profile(file, peer->client_profile.item[0])) {
-			LM_ERR("client_profile of peer %.*s: %s has no section with "
-				   "server_id = %.*s\n",
-					TG_SPAN_FMT(peer->name), path ? path : "tls.cfg",
-					TG_SPAN_FMT(peer->client_profile.item[0]));
-			return -1;
-		}
-	}
-	return 0;
+	return find_module_by_name("tls");
 }
 
-/* ---- start ------------------------------------------------------------------- */
-
-static char *path_of(const struct sr_module *tls)
+/* To be freed by pkg_free; NULL: tls.so has no file */
+static char *path_of_cfg(void)
 {
 	modparam_t type;
 	str *name = find_param_export(
-			(struct sr_module *)tls, "config", PARAM_STR, &type);
+			(struct sr_module *)tls_module(), "config", PARAM_STR, &type);
 
 	return name && name->s && name->len > 0 ? get_abs_pathname(NULL, name)
 											: NULL;
 }
 
-int tlsp_tls_cfg_check(void)
+static void check_profile(const struct tg_pol_peer *peer, const char *path,
+		FILE *file, struct tg_diags *diags)
 {
-	struct sr_module *tls = find_module_by_name("tls");
-	const struct tlsp_snap *snap;
-	FILE *file;
-	char *path;
-	int result;
+	struct tg_where where =
+			tg_pol_peer_where(peer, TG_POL_PEER_KEY_CLIENT_PROFILE);
 
-	if(!tls)
-		return -1;
-	*(void **)&choose = dlsym(tls->handle, "ksr_tls_set_connect_server_id");
-	path = path_of(tls);
+	if(!choose)
+		tg_diags_add(diags, TG_SEV_ERROR, &where,
+				"this tls.so takes no client_profile");
+	else if(!file || !names_profile(file, peer->client_profile.item[0]))
+		tg_diags_add(diags, TG_SEV_ERROR, &where,
+				"client_profile of peer %.*s: %s has no section with "
+				"server_id = %.*s",
+				TG_SPAN_FMT(peer->name), path ? path : "tls.cfg",
+				TG_SPAN_FMT(peer->client_profile.item[0]));
+}
+
+/* At start and at each reload; the file may be newer than what tls.so has */
+bool tlsp_tls_cfg_fits(const struct tg_pol *p, struct tg_diags *diags)
+{
+	size_t errors = diags->errors;
+	char *path = path_of_cfg();
 	/* one that cannot be read: tls.so says so, and does not start */
-	file = path ? fopen(path, "re") : NULL;
-	snap = tlsp_snap_ref();
-	if(file) {
-		struct sums s = sum_up(snap->policy);
+	FILE *file = path ? fopen(path, "re") : NULL;
 
-		read_all(&s, path, file);
+	*(void **)&choose =
+			dlsym(tls_module()->handle, "ksr_tls_set_connect_server_id");
+	for(size_t i = 0; i < tg_pol_peer_count(p); i++) {
+		if(tg_pol_peer_at(p, i)->client_profile.n)
+			check_profile(tg_pol_peer_at(p, i), path, file, diags);
 	}
-	result = check_profiles(snap->policy, path, file);
-	tlsp_snap_unref(snap);
 	if(file)
 		fclose(file);
 	if(path)
 		pkg_free(path);
-	return result;
+	return diags->errors == errors;
+}
+
+/* ---- start ------------------------------------------------------------------- */
+
+void tlsp_tls_cfg_warn(void)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
+	struct sums s = sum_up(snap->policy);
+	char *path = path_of_cfg();
+	FILE *file = path ? fopen(path, "re") : NULL;
+
+	if(file) {
+		read_all(&s, path, file);
+		fclose(file);
+	}
+	if(path)
+		pkg_free(path);
+	tlsp_snap_unref(snap);
 }

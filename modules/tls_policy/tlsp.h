@@ -464,11 +464,10 @@ void tlsp_stats_count_crl(enum tlsp_crl_event event);
 /* A FIPS provider is in force; set by tlsp_startup_check */
 extern bool tlsp_fips;
 int tlsp_startup_check(void);
-/*
- * tls_cfg.c: warns of what tls.cfg says and the policy overrules; -1 when it
- * lacks a section that the policy asks for
- */
-int tlsp_tls_cfg_check(void);
+/* tls_cfg.c: warns of what tls.cfg says and the policy overrules */
+void tlsp_tls_cfg_warn(void);
+/* False, with diags: tls.cfg lacks a section that the policy asks for */
+bool tlsp_tls_cfg_fits(const struct tg_pol *p, struct tg_diags *diags);
 /* Before tls.so makes a connection: its certificate toward that peer, or NULL */
 void tlsp_tls_cfg_choose(const struct tg_pol_peer *peer);
 int tlsp_startup_atfork(void);

@@ -43,7 +43,20 @@ class Profiles(unittest.TestCase):
 
     def test_one_that_is_not_there_refuses_start(self):
         log = tls_edge.edge("missing", KEYS, POLICY, ROUTE).refuses_to_start()
-        self.assertRegex(log, "client_profile of peer gateway2: .*server_id = second")
+        self.assertRegex(log, r"policy.cfg:\d+:\d*:? ?.*"
+                              "client_profile of peer gateway2: .*server_id = second")
+
+    def test_one_that_is_not_there_refuses_a_reload(self):
+        with tls_edge.edge("reload", KEYS, POLICY, ROUTE, tls=TLS) as edge:
+            before = edge.rpc("tls_policy.status")
+            edge.write("policy.cfg", POLICY.replace("@PKI@", KEYS.path).replace(
+                "client_profile = second", "client_profile = third"))
+            with self.assertRaisesRegex(kamailio.KamailioError, "the old policy stays: .*"
+                                        "client_profile of peer gateway2: .*= third"):
+                edge.rpc("tls_policy.reload")
+            self.assertEqual(edge.rpc("tls_policy.status"), before)
+            self.assertEqual(self.shown(edge, "gateway2", "127.0.0.22"),
+                             [["mediation1.lab.test"]])
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ bool tg_judge_check_crl(const struct tg_pol *p, struct tg_span path,
  */
 bool tg_judge_check_fips(const struct tg_pol *p, struct tg_diags *diags);
 
+/*
+ * Does OpenSSL, as this process has it, take the lists of each [tls] section?
+ * What it does not take would end each handshake. Call it at the same moment.
+ */
+bool tg_judge_check_lists(const struct tg_pol *p, struct tg_diags *diags);
+
 struct tg_judge_in {
 	const struct tg_pol *policy;
 	uint64_t generation; /* of the snapshot: a new one drops cached stores */

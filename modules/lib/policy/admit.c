@@ -16,7 +16,7 @@
 static bool has_item(struct tg_span list, struct tg_span item)
 {
 	while(list.len) {
-		if(tg_span_eq(tg_span_cut(&list, ':'), item))
+		if(tg_span_ieq(tg_span_cut(&list, ':'), item))
 			return true;
 	}
 	return false;

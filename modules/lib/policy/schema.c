@@ -280,7 +280,7 @@ static const struct tg_key tls_keys[] = {
 	{"versions", take_versions, .words = version_words},
 	{"ciphers", tg_take_cipher_list, AT(tg_pol_tls, ciphers), RANGE(0, 1000)},
 	{"ciphersuites", tg_take_cipher_list, AT(tg_pol_tls, ciphersuites), RANGE(0, 250)},
-	{"groups", tg_take_cipher_list, AT(tg_pol_tls, groups), RANGE(0, 250)},
+	{"groups", tg_take_groups, AT(tg_pol_tls, groups), RANGE(0, 250)},
 	{"min_rsa_bits", tg_take_u16, AT(tg_pol_tls, min_rsa_bits), RANGE(1024, 16384)},
 	{"min_ec_bits", tg_take_u16, AT(tg_pol_tls, min_ec_bits), RANGE(224, 521)},
 };

@@ -284,6 +284,54 @@ TAKE(tg_take_cipher_list)
 		*MEMBER(struct tg_span) = tg_build_string(b, e->value);
 }
 
+/* One curve has several names, and OpenSSL refuses a list that has it twice */
+static struct tg_span group_of(struct tg_span name)
+{
+	static const struct {
+		struct tg_span other, group;
+	} names[] = {{TG_SPAN_INIT("secp256r1"), TG_SPAN_INIT("P-256")},
+			{TG_SPAN_INIT("prime256v1"), TG_SPAN_INIT("P-256")},
+			{TG_SPAN_INIT("secp384r1"), TG_SPAN_INIT("P-384")},
+			{TG_SPAN_INIT("secp521r1"), TG_SPAN_INIT("P-521")}};
+
+	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if(tg_span_ieq(name, names[i].other))
+			return names[i].group;
+	}
+	return name;
+}
+
+TAKE(tg_take_groups)
+{
+	struct tg_span *out = MEMBER(struct tg_span);
+	struct tg_span rest, before;
+	char text[256];
+	size_t n = 0;
+
+	tg_take_cipher_list(b, k, e, object);
+	rest = out->len < sizeof(text) ? *out : tg_span_of(NULL, 0);
+	while(rest.len) {
+		/* as the file has it, for the place of an error */
+		const char *at = e->value.ptr + (rest.ptr - out->ptr);
+		struct tg_span item = tg_span_cut(&rest, ':');
+		struct tg_span group = group_of(item);
+
+		if(!item.len)
+			tg_build_error(b, at, "a group is missing in this list");
+		for(before = tg_span_of(text, n); item.len && before.len;) {
+			if(tg_span_ieq(tg_span_cut(&before, ':'), group))
+				tg_build_error(b, at, "group '%.*s' is named twice",
+						TG_SPAN_FMT(item));
+		}
+		if(n)
+			text[n++] = ':';
+		memcpy(text + n, group.ptr, group.len);
+		n += group.len;
+	}
+	if(n)
+		*out = tg_build_string(b, tg_span_of(text, n));
+}
+
 /* Checked, so that looking for duplicates stays cheap */
 static bool list_fits(struct tg_build *b, const struct tg_ini_entry *e)
 {

@@ -56,6 +56,9 @@ void tg_take_milliseconds(struct tg_build *b, const struct tg_key *k,
 /* struct tg_span; letters, digits and what OpenSSL's lists are made of */
 void tg_take_cipher_list(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);
+/* The same, and each group once, by the name that it mostly has */
+void tg_take_groups(struct tg_build *b, const struct tg_key *k,
+		const struct tg_ini_entry *e, void *object);
 /* struct tg_pol_cidrs; "any" alone, or prefixes */
 void tg_take_cidrs(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, void *object);

@@ -501,6 +501,36 @@ static void trust_that_cannot_be_read_is_reported_and_denies(void **state)
 	tg_diags_deinit(&diags);
 }
 
+static void lists(const char *keys, const char *what)
+{
+	char text[256];
+	struct tg_diags diags;
+
+	snprintf(text, sizeof(text),
+			"[tls own]\n%s[clients c]\naddress = any\ntls = own\n", keys);
+	use(text);
+	tg_diags_init(&diags, &tg_alloc_libc);
+	assert_int_equal(tg_judge_check_lists(policy, &diags), what == NULL);
+	if(what) {
+		assert_int_equal(diags.errors, 1);
+		assert_int_equal(diags.first->where.line, 1);
+		assert_non_null(strstr(diags.first->text.ptr, what));
+	}
+	tg_diags_deinit(&diags);
+}
+
+static void lists_that_openssl_does_not_take_are_reported(void **state)
+{
+	(void)state;
+	lists("groups = P-384:Curve25519\n", "'Curve25519' in 'groups'");
+	lists("groups = prime256v1:X448\n", NULL);
+	lists("ciphers = NOTHING-LIKE-THAT\n", "'NOTHING-LIKE-THAT' in 'ciphers'");
+	lists("ciphersuites = TLS_NONE\n", "'TLS_NONE' in 'ciphersuites'");
+	lists("ciphers = HIGH:!aNULL\nciphersuites = TLS_AES_256_GCM_SHA384\n",
+			NULL);
+	lists("versions = 1.0, 1.1, 1.2\n", NULL);
+}
+
 static void note(void *ctx, const struct tg_where *where, const char *text)
 {
 	(void)where;
@@ -611,6 +641,7 @@ int main(void)
 			T(a_peer_without_trust_has_no_certificate),
 			T(a_new_generation_brings_its_own_trust),
 			T(trust_that_cannot_be_read_is_reported_and_denies),
+			T(lists_that_openssl_does_not_take_are_reported),
 			T(explains_what_it_looked_at),
 	};
 

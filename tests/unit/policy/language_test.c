@@ -114,6 +114,13 @@ static void duplicates_are_errors(void **state)
 			"named twice");
 	refuses("[media m]\nkey_exchange = sdes, sdes\n", "2:22", "named twice");
 	refuses("[trust t]\nca_file = a, a\n", "2:14", "named twice");
+	refuses("[tls t]\ngroups = P-256:X25519:P-256\n", "2:23",
+			"group 'P-256' is named twice");
+	refuses("[tls t]\ngroups = secp384r1:P-384\n", "2:20",
+			"group 'P-384' is named twice");
+	refuses("[tls t]\ngroups = prime256v1:SECP256R1\n", "2:21",
+			"group 'SECP256R1' is named twice");
+	refuses("[tls t]\ngroups = X25519::P-384\n", "2:17", "missing");
 }
 
 static void dangling_names_are_errors(void **state)
