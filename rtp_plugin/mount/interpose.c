@@ -332,7 +332,9 @@ static ssize_t media_send(
 	size_t octets = iov_octets(msg->msg_iov, msg->msg_iovlen);
 	size_t length = octets;
 	struct msghdr mine = *msg;
+	struct tg_key_path to;
 	struct iovec iov;
+	bool stun;
 	ssize_t n;
 
 	if(atomic_load_explicit(&s->mode, memory_order_acquire) == TG_SES_PLAIN)
@@ -345,7 +347,11 @@ static ssize_t media_send(
 		tg_ses_packet_pair(came_by, s);
 	came_by = NULL;
 	gather(msg->msg_iov, msg->msg_iovlen, scratch, octets);
-	switch(tg_ses_packet_out(s, scratch, &length, sizeof(scratch))) {
+	stun = tg_srtp_kind(scratch, octets) == TG_SRTP_KIND_STUN;
+	if(stun)
+		path_of(msg, &to);
+	switch(tg_ses_packet_out(
+			s, stun ? &to : NULL, scratch, &length, sizeof(scratch))) {
 		case TG_SES_PASS:
 			break;
 		case TG_SES_AS_IS:

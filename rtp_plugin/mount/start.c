@@ -20,6 +20,7 @@
 #include "mount/mount.h"
 #include "mount/real.h"
 #include "mount/trust.h"
+#include "session/ice.h"
 #include "session/packet.h"
 #include "stats/status.h"
 
@@ -406,15 +407,16 @@ static uint32_t scope_of(int fd)
 	return sa.sin6_scope_id;
 }
 
-/* For DTLS: out of the socket that the stream's component has */
+/* For DTLS: out of the socket that the stream's component has, with ICE by the
+ * pair that it validated */
 static void send_datagram(void *user, enum tg_key_component component,
 		const struct tg_key_path *to, const uint8_t *octet, size_t octets)
 {
 	struct tg_ses_stream *st = user;
-	struct tg_ses_socket *s = st->socket[component];
+	struct tg_ses_socket *s = tg_ses_ice_way(st, component, &to);
 	struct sockaddr_in6 sa6 = {.sin6_family = AF_INET6};
 	struct sockaddr_in sa4 = {.sin_family = AF_INET};
-	bool v4 = to->addr.family == 4;
+	bool v4 = to->addr.family == 4; /* of what *to has become */
 	struct sockaddr *sa =
 			v4 ? (struct sockaddr *)&sa4 : (struct sockaddr *)&sa6;
 

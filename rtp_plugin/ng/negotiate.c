@@ -2,6 +2,7 @@
 #include "ng/negotiate.h"
 
 #include "session/fork.h"
+#include "session/ice.h"
 #include "session/packet.h"
 
 #include <stdio.h>
@@ -171,8 +172,51 @@ static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
 	return true;
 }
 
+/* RFC 8839 section 5.4: of the media line, or of the session. Empty: none */
+static struct tg_span ice_value(const struct tg_sdp *sdp,
+		const struct tg_sdp_media *m, const char *start)
+{
+	struct tg_span found = {NULL, 0}, name = tg_span_cstr(start);
+	size_t end = m->first_line + m->n_lines;
+
+	for(size_t i = 0; i < end; i++) {
+		if(i == sdp->media[0].first_line)
+			i = m->first_line;
+		if(tg_span_starts(sdp->line[i].text, name))
+			found = tg_span_of(sdp->line[i].text.ptr + name.len,
+					sdp->line[i].text.len - name.len);
+	}
+	return found;
+}
+
+static bool has_ice(const struct tg_sdp *sdp, const struct tg_sdp_media *m)
+{
+	return ice_value(sdp, m, "a=ice-ufrag:").ptr != NULL;
+}
+
+static bool ice_theirs(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m)
+{
+	return tg_ses_ice_theirs(
+				   st, has_ice(sdp, m), ice_value(sdp, m, "a=ice-pwd:"))
+		   || tg_ngx_refuse(x, TG_REASON_SDP_MALFORMED,
+				   "an ICE password that is too long, or no memory");
+}
+
+static bool ice_ours(struct tg_ngx *x, struct tg_ses_stream *st,
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m, bool offer)
+{
+	bool ice = has_ice(sdp, m);
+
+	if(!tg_ses_ice_ours(st, ice, ice_value(sdp, m, "a=ice-lite").ptr != NULL,
+			   ice_value(sdp, m, "a=ice-pwd:")))
+		return no_memory(x);
+	st->ice_asked = ice && offer;
+	return true;
+}
+
 static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
-		const struct tg_sdp_media *m)
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m)
 {
 	const struct tg_ng_profile *p = &st->leg->profile;
 	enum tg_key_rc rc, first = TG_KEY_NONE;
@@ -207,6 +251,8 @@ static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
 	if((st->far.key == NULL || tg_key_kx(st->far.key) != kx)
 			&& !key_new(x, st, kx))
 		return false;
+	if(!ice_theirs(x, st, sdp, m))
+		return false;
 	if(remote_path(m, st)) {
 		st->moved = true;
 		tg_key_peer_moved(st->far.key);
@@ -224,6 +270,10 @@ static void connect_dtls(struct tg_ses_stream *st)
 		return;
 	atomic_store(&tg_ses_timers, true);
 	tg_key_set_components(st->far.key, !st->far.mux);
+	if(tg_ses_ice_on(st)) {
+		tg_ses_ice_connect(st);
+		return;
+	}
 	tg_key_connect(st->far.key, TG_KEY_RTP, &st->far.remote, tg_ses_now_ms());
 	if(!st->far.mux) {
 		rtcp.port = st->far.remote_rtcp;
@@ -247,7 +297,7 @@ static bool start_media(struct tg_ngx *x, struct tg_ses_stream *st)
 }
 
 static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
-		const struct tg_sdp_media *m)
+		const struct tg_sdp *sdp, const struct tg_sdp_media *m)
 {
 	enum tg_key_rc rc;
 
@@ -261,6 +311,8 @@ static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
 	if(x->forked && !tg_ses_fork_enter(st, x->to_tag))
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"too many far ends answer one offer");
+	if(!ice_theirs(x, st, sdp, m))
+		return false;
 	st->far.mux = m->rtcp_mux;
 	if(remote_path(m, st)) {
 		st->moved = true;
@@ -281,20 +333,6 @@ static bool take_answer(struct tg_ngx *x, struct tg_ses_stream *st,
 }
 
 /* ---- a description that comes in ---------------------------------------- */
-
-/* RFC 8839 section 5.4: at either level */
-static bool has_ice(const struct tg_sdp *sdp, const struct tg_sdp_media *m)
-{
-	size_t end = m->first_line + m->n_lines;
-
-	for(size_t i = 0; i < end; i++) {
-		if(i == sdp->media[0].first_line)
-			i = m->first_line;
-		if(tg_span_starts(sdp->line[i].text, TG_SPAN("a=ice-ufrag:")))
-			return true;
-	}
-	return false;
-}
 
 static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		unsigned index, const struct tg_sdp *sdp)
@@ -320,9 +358,7 @@ static bool media_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"more media lines than the leg has or may have");
 	pthread_mutex_lock(&st->lock);
-	ok = offer ? take_offer(x, st, m) : take_answer(x, st, m);
-	if(ok)
-		st->far.ice = has_ice(sdp, m);
+	ok = offer ? take_offer(x, st, sdp, m) : take_answer(x, st, sdp, m);
 	pthread_mutex_unlock(&st->lock);
 	return ok;
 }
@@ -660,10 +696,10 @@ static bool media_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 	if(!attach_all(x, st, sdp, m))
 		return false;
 	pthread_mutex_lock(&st->lock);
-	st->ice = has_ice(sdp, m);
 	if(!offer && !m->rtcp_mux)
 		st->far.mux = false;
-	ok = make_lines(x, st, offer, &lines);
+	lines.n = 0;
+	ok = ice_ours(x, st, sdp, m, offer) && make_lines(x, st, offer, &lines);
 	proto = protocol(st, m, offer);
 	pthread_mutex_unlock(&st->lock);
 	ok = ok && add_lines(x, edit, m, &lines)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "session/ice.h"
+
 #define TRIAL_OCTETS 2048
 
 static void free_fork(struct tg_ses_fork *f)
@@ -12,6 +14,7 @@ static void free_fork(struct tg_ses_fork *f)
 		tg_ses_context_free(&f->far.tx[i], TG_SRTP_TX);
 	}
 	tg_key_free(f->far.key);
+	tg_ses_ice_free(&f->far);
 	free(f->far.tag);
 	free(f);
 }
@@ -22,6 +25,11 @@ void tg_ses_forks_free(struct tg_ses_stream *st)
 
 	for(struct tg_ses_fork *f = st->fork; f != NULL; f = next) {
 		next = f->next;
+		/* what DTLS says at its end goes to whom it is for */
+		tg_ses_fork_swap(st, f);
+		tg_key_free(st->far.key);
+		st->far.key = NULL;
+		tg_ses_fork_swap(st, f);
 		free_fork(f);
 	}
 	st->fork = st->undo = NULL;

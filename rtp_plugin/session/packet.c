@@ -2,6 +2,7 @@
 #include "session/packet.h"
 
 #include "session/fork.h"
+#include "session/ice.h"
 
 #include <time.h>
 
@@ -58,25 +59,42 @@ static struct tg_srtp *context(struct tg_srtp *const ctx[2],
 	return ctx[st->far.separate && component == TG_KEY_RTCP ? 1 : 0];
 }
 
-/* To the far end that the source is said to be; else to the present one */
-static void take_dtls(struct tg_ses_stream *st, int component,
-		const struct tg_key_path *from, const uint8_t *packet, size_t octets)
+/*
+ * With ICE: to the far end whose validated pair it came by, or to nobody. Else
+ * to the far end that the source is said to be, or to the present one.
+ */
+static enum tg_ses_verdict take_dtls(struct tg_ses_stream *st,
+		struct tg_ses_socket *s, const struct tg_key_path *from,
+		const uint8_t *packet, size_t octets)
 {
-	struct tg_ses_fork *f = tg_ses_fork_from(st, from);
+	struct tg_ses_fork *f;
+	bool pair = tg_ses_ice_enter(st, s, from, &f), known;
 
-	if(f != NULL)
-		tg_ses_fork_swap(st, f);
-	tg_key_datagram(st->far.key, (enum tg_key_component)component, from, packet,
-			octets, tg_ses_now_ms());
-	(void)!tg_ses_stream_rekey(st);
+	if(!pair) {
+		f = tg_ses_fork_from(st, from);
+		if(f != NULL)
+			tg_ses_fork_swap(st, f);
+	}
+	known = pair || !tg_ses_ice_on(st);
+	if(known) {
+		tg_key_datagram(st->far.key,
+				(enum tg_key_component)atomic_load(&s->component),
+				pair ? &tg_ses_ice_path : from, packet, octets,
+				tg_ses_now_ms());
+		(void)!tg_ses_stream_rekey(st);
+		atomic_store(&tg_ses_timers, true);
+	}
 	if(f != NULL && st->fork != NULL)
 		tg_ses_fork_swap(st, f);
-	atomic_store(&tg_ses_timers, true);
+	/* consumed, if it was not refused */
+	return known ? TG_SES_DROP : dropped(st, 0, TG_SES_DROP_PAIR);
 }
 
-static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
-		const struct tg_key_path *from, uint8_t *packet, size_t *octets)
+static enum tg_ses_verdict in_locked(struct tg_ses_stream *st,
+		struct tg_ses_socket *s, const struct tg_key_path *from,
+		uint8_t *packet, size_t *octets)
 {
+	int component = atomic_load(&s->component);
 	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
 	struct tg_srtp *rx;
 	enum tg_srtp_rc rc;
@@ -87,13 +105,13 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
 			if(!is_stun(packet, *octets) || !st->far.ice || !st->ice)
 				return dropped(st, 0, TG_SES_DROP_KIND);
 			st->stun[0]++;
+			tg_ses_ice_received(st, s, from, packet, *octets);
 			return TG_SES_PASS;
 		case TG_SRTP_KIND_DTLS:
 			st->dtls++;
 			if(st->far.key == NULL || tg_key_kx(st->far.key) != TG_KX_DTLS)
 				return dropped(st, 0, TG_SES_DROP_KIND);
-			take_dtls(st, component, from, packet, *octets);
-			return TG_SES_DROP; /* consumed */
+			return take_dtls(st, s, from, packet, *octets);
 		case TG_SRTP_KIND_RTP:
 		case TG_SRTP_KIND_RTCP:
 			break;
@@ -110,8 +128,9 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st, int component,
 	return rc == TG_SRTP_OK ? TG_SES_PASS : dropped(st, 0, TG_SES_DROP_SRTP);
 }
 
-static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
-		uint8_t *packet, size_t *octets, size_t capacity)
+static enum tg_ses_verdict out_locked(struct tg_ses_stream *st,
+		struct tg_ses_socket *s, const struct tg_key_path *to, uint8_t *packet,
+		size_t *octets, size_t capacity)
 {
 	enum tg_srtp_kind kind = tg_srtp_kind(packet, *octets);
 	struct tg_srtp *tx;
@@ -119,11 +138,13 @@ static enum tg_ses_verdict out_locked(struct tg_ses_stream *st, int component,
 	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets) && st->far.ice
 			&& st->ice) {
 		st->stun[1]++;
+		if(to != NULL)
+			tg_ses_ice_sent(st, s, to, packet, *octets);
 		return TG_SES_PASS;
 	}
 	if(kind != TG_SRTP_KIND_RTP && kind != TG_SRTP_KIND_RTCP)
 		return dropped(st, 1, TG_SES_DROP_KIND);
-	tx = context(st->far.tx, st, component);
+	tx = context(st->far.tx, st, atomic_load(&s->component));
 	if(tx == NULL)
 		return dropped(st, 1, TG_SES_DROP_NO_KEY);
 	if(tg_srtp_protect(tx, kind, packet, octets, capacity) != TG_SRTP_OK)
@@ -163,20 +184,21 @@ enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
 
 	if(st == NULL)
 		return v;
-	v = in_locked(st, atomic_load(&s->component), from, packet, octets);
+	v = in_locked(st, s, from, packet, octets);
 	pthread_mutex_unlock(&st->lock);
 	return v;
 }
 
-enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
-		size_t *octets, size_t capacity)
+enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s,
+		const struct tg_key_path *to, uint8_t *packet, size_t *octets,
+		size_t capacity)
 {
 	enum tg_ses_verdict v;
 	struct tg_ses_stream *st = enter(s, 1, &v);
 
 	if(st == NULL)
 		return v;
-	v = out_locked(st, atomic_load(&s->component), packet, octets, capacity);
+	v = out_locked(st, s, to, packet, octets, capacity);
 	pthread_mutex_unlock(&st->lock);
 	return v;
 }

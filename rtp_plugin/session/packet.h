@@ -25,11 +25,12 @@ enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
 		const struct tg_key_path *from, uint8_t *packet, size_t *octets);
 
 /*
- * To be sent. packet is a copy that may be changed; capacity: of its buffer,
+ * To be sent to `to`, NULL unless it is STUN. packet is a copy that may be changed; capacity: of its buffer,
  * *octets + TG_SRTP_TRAILER_OCTETS_MAX at least.
  */
-enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s, uint8_t *packet,
-		size_t *octets, size_t capacity);
+enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s,
+		const struct tg_key_path *to, uint8_t *packet, size_t *octets,
+		size_t capacity);
 
 /* A packet that could not even be looked at; dir 0 received, 1 sent */
 void tg_ses_packet_lost(struct tg_ses_socket *s, int dir, enum tg_ses_drop why);

@@ -4,6 +4,7 @@
  * Calls, legs and streams. See session.h for who locks and who owns what.
  */
 #include "session/fork.h"
+#include "session/ice.h"
 
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -150,6 +151,7 @@ static void stream_free(struct tg_ses_stream *st)
 	tg_ses_stream_close(st);
 	sums_keep(st);
 	pthread_mutex_destroy(&st->lock);
+	free(st->ice_password);
 	free(st);
 }
 
@@ -568,6 +570,7 @@ void tg_ses_stream_close(struct tg_ses_stream *st)
 	}
 	tg_ses_forks_free(st);
 	tg_key_free(st->far.key);
+	tg_ses_ice_free(&st->far);
 	free(st->far.tag);
 	st->far.key = NULL;
 	st->far.tag = NULL;

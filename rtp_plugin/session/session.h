@@ -91,6 +91,7 @@ enum tg_ses_drop { /* why a packet of a held or secured socket went nowhere */
 	TG_SES_DROP_KIND,     /* neither RTP, RTCP, STUN nor DTLS */
 	TG_SES_DROP_SRTP,     /* refused by the SRTP layer: see its counters */
 	TG_SES_DROP_SIZE,     /* truncated or too long */
+	TG_SES_DROP_PAIR,     /* DTLS by a pair that STUN has not validated */
 	TG_SES_DROP_COUNT
 };
 extern const char *const tg_ses_drop_name[TG_SES_DROP_COUNT];
@@ -101,10 +102,11 @@ struct tg_ses_far {
 	struct tg_key *key;
 	struct tg_srtp *rx[TG_KEY_COMPONENTS]; /* [RTCP] only when it has keys */
 	struct tg_srtp *tx[TG_KEY_COMPONENTS]; /* of its own (DTLS) */
-	uint32_t generation; /* of the key material in rx and tx */
-	bool separate;       /* RTCP has contexts of its own */
-	bool mux;            /* RTP and RTCP on one port, as far as is known */
-	bool ice;            /* it has an ICE agent */
+	uint32_t generation;      /* of the key material in rx and tx */
+	bool separate;            /* RTCP has contexts of its own */
+	bool mux;                 /* RTP and RTCP on one port, as far as is known */
+	bool ice;                 /* it has an ICE agent */
+	struct tg_ses_ice *agent; /* what is known of it; see ice.h */
 	struct tg_key_path remote;
 	uint16_t remote_rtcp;
 };
@@ -119,9 +121,12 @@ struct tg_ses_fork {
 struct tg_ses_stream {
 	pthread_mutex_t lock;
 	struct tg_ses_leg *leg;
-	unsigned index; /* of the m= line */
-	bool clear;     /* a supported leg that fell to clear: mode PLAIN */
-	bool ice;       /* our last description had ICE */
+	unsigned index;     /* of the m= line */
+	bool clear;         /* a supported leg that fell to clear: mode PLAIN */
+	bool ice;           /* our last description had ICE */
+	bool ice_lite;      /* and said that our agent is lite */
+	bool ice_asked;     /* it was an offer, and is not answered yet */
+	char *ice_password; /* of our last description; NULL: none */
 	uint16_t replay_window;
 	struct tg_ses_far far; /* the one that answered last */
 	struct tg_ses_fork *fork;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "session/ice.h"
+
 static _Atomic(struct tg_ses_socket *) *slots;
 static size_t n_slots;
 
@@ -34,6 +36,7 @@ const char *const tg_ses_drop_name[TG_SES_DROP_COUNT] = {
 		[TG_SES_DROP_KIND] = "kind",
 		[TG_SES_DROP_SRTP] = "srtp",
 		[TG_SES_DROP_SIZE] = "size",
+		[TG_SES_DROP_PAIR] = "pair",
 };
 
 bool tg_ses_sockets_init(size_t n)
@@ -174,6 +177,7 @@ static void unlink_socket(struct tg_ses_socket *s)
 			if(st->socket[i] == s)
 				st->socket[i] = NULL;
 		}
+		tg_ses_ice_forget(st, s);
 		pthread_mutex_unlock(&st->lock);
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -8,69 +8,11 @@ import time
 import unittest
 
 import pki
+from dtlscall import DTLS, DtlsBench, DtlsCall
 from ngclient import proof
-from rtp import describe, media_of, packet, payload_of, receiver_report
-from rtpcall import PATTERN, Bench, Call, payloads
+from rtp import describe, media_of, packet, receiver_report
+from rtpcall import PATTERN, payloads
 from rtpengine import SECRET, Rtpengine
-
-DTLS = {"kx": "dtls"}
-
-
-class DtlsCall(Call):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **{"profile": DTLS, **options})
-
-    def open_from_telephone(self):
-        self.wire_offer = self.good(self.far_ng.ask(
-            "offer", self.call_id, from_tag="a", sdp=self.local(
-                self.telephones), transport_protocol="UDP/TLS/RTP/SAVP",
-            **self.far_keys))
-        self.to_phone = self.good(self.edge_ng.secured(
-            "offer", self.call_id, "from", self.profile, from_tag="a",
-            sdp=self.wire_offer, **self.edge_keys))
-        self.wire_answer = self.good(self.edge_ng.secured(
-            "answer", self.call_id, "from", self.profile, from_tag="a",
-            to_tag="b", sdp=self.local(self.phones)))
-        self.to_telephone = self.good(self.far_ng.ask(
-            "answer", self.call_id, from_tag="a", to_tag="b",
-            sdp=self.wire_answer, **self.far_keys))
-
-
-class DtlsBench(Bench):
-    def dtls(self, name, **options):
-        call = DtlsCall(self.edge, self.far, f"{self.id()}-{name}", **options)
-        self.addCleanup(call.close)
-        call.open()
-        return call
-
-    def ready(self, call, seconds=5):
-        """Waits for the handshake, as it stands in the status"""
-        ports = {str(p) for _, p in call.trunk(0)}
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            states = {s["state"] for s in self.edge.status()
-                      if s["port"] in ports}
-            if states == {"ready"}:
-                return
-            time.sleep(0.02)
-        self.fail(f"no handshake: {states}\n{self.edge.say('status')}")
-
-    def assert_dtls_on_the_wire(self, call):
-        seen = [d for d in self.wire.between(*call.trunk())
-                if 20 <= d[0] <= 63]
-        self.assertGreaterEqual(len(seen), 4)
-
-    def assert_media(self, call):
-        """As assert_secured, whatever suite DTLS chose"""
-        self.forget()
-        down, at_telephone, up, at_phone = call.talk(n=20)
-        self.assertEqual(down, [payload_of(p) for p in at_telephone])
-        self.assertEqual(up, [payload_of(p) for p in at_phone])
-        trunk = self.wire.between(*call.trunk())
-        self.assertGreaterEqual(len(trunk), 40)
-        for data in trunk:
-            self.assertNotIn(PATTERN[:16], data)
-
 
 class DtlsCalls(DtlsBench):
     """(A5, A15)"""

@@ -249,8 +249,8 @@ static void a_packet_goes_out_protected_and_not_in_unprotected(void **state)
 	s = tg_ses_socket_get(12);
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, copy, &n));
 	n = 172;
-	assert_int_equal(
-			TG_SES_PASS, tg_ses_packet_out(s, packet, &n, sizeof(packet)));
+	assert_int_equal(TG_SES_PASS,
+			tg_ses_packet_out(s, NULL, packet, &n, sizeof(packet)));
 	assert_int_equal(182, n);
 	assert_memory_not_equal(packet + 12, copy + 12, 160);
 	tg_ses_socket_put(s);

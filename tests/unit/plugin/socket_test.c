@@ -99,7 +99,8 @@ static void held_sockets_drop_everything(void **state)
 	assert_true(bound(6, c, TG_SES_HELD));
 	s = tg_ses_socket_get(6);
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, rtp, &n));
-	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, rtp, &n, sizeof(rtp)));
+	assert_int_equal(
+			TG_SES_DROP, tg_ses_packet_out(s, NULL, rtp, &n, sizeof(rtp)));
 	n = sizeof(stun);
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
 	tg_ses_socket_put(s);
@@ -127,16 +128,19 @@ static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 	s = tg_ses_socket_get(6);
 	assert_true(tg_ses_stream_attach(st, s, TG_KEY_RTP));
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, rtp, &n));
-	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, rtp, &n, sizeof(rtp)));
+	assert_int_equal(
+			TG_SES_DROP, tg_ses_packet_out(s, NULL, rtp, &n, sizeof(rtp)));
 	n = sizeof(stun);
 	st->far.ice = true; /* one agent is none */
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
-	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, stun, &n, sizeof(stun)));
+	assert_int_equal(
+			TG_SES_DROP, tg_ses_packet_out(s, NULL, stun, &n, sizeof(stun)));
 	st->ice = true;
 	assert_int_equal(TG_SES_PASS, tg_ses_packet_in(s, &from, stun, &n));
 	stun[4] = 0; /* first octet of STUN, but no STUN */
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
-	assert_int_equal(TG_SES_DROP, tg_ses_packet_out(s, stun, &n, sizeof(stun)));
+	assert_int_equal(
+			TG_SES_DROP, tg_ses_packet_out(s, NULL, stun, &n, sizeof(stun)));
 	assert_int_equal(1, st->drop[0][TG_SES_DROP_NO_KEY]);
 	assert_int_equal(1, st->drop[1][TG_SES_DROP_NO_KEY]);
 	tg_ses_socket_put(s);
