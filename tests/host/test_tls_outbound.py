@@ -37,6 +37,7 @@ ROUTE = """
 	$du = $hdr(X-Next);
 	t_on_failure("NEXT");
 	if(!t_relay()) sl_reply_error();
+	exit; # a route that ends with a failure closes the connection on 6.0
 """
 ROUTES = """
 failure_route[NEXT] {
