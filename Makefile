@@ -95,6 +95,7 @@ archive = @echo "  AR      $@"; rm -f $@; ar rcs $@ $(filter %.o,$^)
 XML_FLAGS := $(shell pkg-config --cflags-only-I libxml-2.0 2>/dev/null | sed 's/-I/-isystem /g')
 XML_LIBS = -lxml2
 $B/obj/modules/lib/mras/%.o: private FLAGS += $(XML_FLAGS)
+$B/obj/tests/support/sax1.o: private FLAGS += $(XML_FLAGS)
 xml_of = $(if $(findstring mras,$(1)),$(XML_LIBS))
 
 $B/obj/modules/lib/%.o: modules/lib/%.c $B/flags
@@ -227,7 +228,7 @@ deps-interop: ## fetch the clients of test-interop
 	@tests/support/deps interop
 	@$(MAKE) --no-print-directory $(BROWSER)/bundle.js || \
 		echo "the browser's telephone could not be made" >&2
-test-interop: ## clients that are fetched for it: Chromium, Linphone (T='words')
+test-interop: ## clients that are fetched for it (T='browser linphone sipe')
 	@$(MAKE) --no-print-directory deps-interop
 	@$(MAKE) --no-print-directory all tools
 	@$(RUN) --kind interop $(T)
