@@ -40,6 +40,11 @@ def setUpModule():
     LAB.up()
     for name in os.listdir(SCENARIOS):
         shutil.copy(os.path.join(SCENARIOS, name), ROOT)
+    with open(os.path.join(ROOT, "refused.xml"), encoding="utf-8") as f:
+        refused = f.read()
+    for code in (403, 488, 500, 503):
+        with open(os.path.join(ROOT, f"refused_{code}.xml"), "w", encoding="utf-8") as f:
+            f.write(refused.replace('response="488"', f'response="{code}"'))
     for speech, key in KEYS.items():
         record_speech(os.path.join(ROOT, speech), key)
 
@@ -115,7 +120,7 @@ class Case(unittest.TestCase):
         shown = re.findall(r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", daemon.log())
         return 0 if shown and shown[-1] == "1" else 1
 
-    def far(self, scenario, peer, media=None):
+    def far(self, scenario, peer, media=None, leaf=None):
         """A gateway or partner that plays a scenario"""
         media = media or SECURED
         address, _, listen, _ = lab.PEERS[peer]
@@ -125,7 +130,7 @@ class Case(unittest.TestCase):
         if proto == "tcp":
             return self.sipp(f"far-{at}", scenario, address, int(port), None, keys)
         far = self.sipp(f"far-{at}", scenario, address, at, None, keys)
-        self.stunnel(f"tls-{at}", f"{address}:{port}", f"{address}:{at}", peer)
+        self.stunnel(f"tls-{at}", f"{address}:{port}", f"{address}:{at}", leaf or peer)
         return far
 
     def near(self, scenario, source=lab.CLIENT, leaf=None, service="gw1-test",
@@ -253,6 +258,24 @@ class Calls(Case):
                   user="boss@partner.test")
 
 
+class Credentials(Case):
+    """(A33, A36)"""
+
+    def test_a_server_asks_for_some_time(self):
+        server = self.near("mras", source=lab.MEDIATION1, leaf="mediation1", service="alice",
+                           user="mediation1.lab.test", target=lab.EDGE_NAME)
+        self.assertEqual(self.status(server), 0, self.why(server))
+
+    def test_nobody_else_gets_any(self):
+        """A client on TLS, a server in clear"""
+        for more in ({"transport": "tls"},
+                     {"source": lab.MEDIATION1, "transport": "tcp"}):
+            client = self.near("mras", user="alice@lab.test", service="alice",
+                               target=lab.EDGE_NAME, **more)
+            self.assertNotEqual(self.status(client), 0)
+            self.assertRegex(self.why(client), "SIP/2.0 403")
+
+
 class Refused(Case):
     """Beside each, in Calls, what is served (A2, A5, A29, B1)"""
 
@@ -271,17 +294,73 @@ class Refused(Case):
         self.assertEqual(self.status(caller), 0, self.why(caller))
 
     def test_bad_certificates(self):
-        for leaf in ("rogue-gateway1", "mediation1"):
-            before = LAB.messages_taken()
-            caller = self.near("call", source=lab.GATEWAY1, leaf=leaf)
-            tunnel = os.path.join(LAB.log, caller.name.replace("near", "tls") + ".log")
+        for leaf in ("rogue-gateway1", "impostor-partner", "mediation1", "gw1-expired",
+                     "gw1-revoked"):
+            with self.subTest(leaf):
+                before = LAB.messages_taken()
+                caller = self.near("call", source=lab.GATEWAY1, leaf=leaf)
+                self.await_alert(caller.name.replace("near", "tls"))
+                self.assertEqual(LAB.messages_taken(), before)
+                caller.stop()
 
-            def alert(path=tunnel):
-                with open(path, encoding="utf-8") as f:
-                    return re.search("alert", f.read())
-            proc.wait_until(alert, "the edge sends an alert", 10)
-            self.assertEqual(LAB.messages_taken(), before)
-            caller.stop()
+    def await_alert(self, tunnel):
+        def alert():
+            with open(os.path.join(LAB.log, f"{tunnel}.log"), encoding="utf-8") as f:
+                return re.search("alert", f.read())
+        proc.wait_until(alert, "the edge sends an alert", 10)
+
+    def fails_before(self, far, address, code, n=0, **call):
+        """The caller is told, the far end gets no call and no media"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}-{n}.pcap")) as capture:
+            caller = self.near(f"refused_{code}", **call)
+            self.assertEqual(self.status(caller), 0, self.why(caller))
+        with open(os.path.join(LAB.log, f"{far.name}.msg"), encoding="utf-8") as f:
+            self.assertNotIn("INVITE", f.read())
+        self.assertEqual([p for p in capture.packets if p.proto == "udp" and p.dst == address],
+                         [])
+
+    def test_gateways_with_bad_certificates(self):
+        for n, leaf in enumerate(("rogue-gateway1", "mediation1", "gw1-expired", "gw1-revoked")):
+            with self.subTest(leaf):
+                far = self.far("answer", "gateway1", leaf=leaf)
+                self.fails_before(far, lab.GATEWAY1, 500, n)
+                self.await_alert(far.name.replace("far", "tls"))
+                self.doCleanups()
+
+    def test_a_branch_route_that_spoils_the_media(self):
+        """Caught at the last gate; the same without it is served"""
+        for edit in (strip_the_keys, leave_out_the_media_node):
+            with self.subTest(edit.__name__):
+                self.addCleanup(LAB.restart, "kamailio", script_edit=None)
+                LAB.restart("kamailio", script_edit=edit)
+                far = self.far("answer", "gateway1")
+                self.fails_before(far, lab.GATEWAY1, 503, edit.__name__)
+                self.doCleanups()
+                self.both("call", "answer")
+                self.doCleanups()
+
+    def test_a_branch_route_that_strips_keys_toward_a_client(self):
+        self.addCleanup(LAB.restart, "kamailio", script_edit=None)
+        LAB.restart("kamailio", script_edit=strip_the_keys)
+        self.fails_before(self.registered("answer"), lab.CLIENT, 488, source=lab.BOB,
+                          service="alice", user="bob@lab.test")
+
+
+def in_branch_route(text, instead):
+    head, name, rest = text.partition("branch_route[MEDIA] {")
+    assert name and "\troute(MEDIA);\n" in rest
+    return head + name + rest.replace("\troute(MEDIA);\n", instead, 1)
+
+
+def strip_the_keys(text):
+    return in_branch_route(text, """
+	sdp_remove_line_by_prefix("a=crypto");
+	subst_body("/RTP.SAVP/RTP\\/AVP/");
+""")
+
+
+def leave_out_the_media_node(text):
+    return in_branch_route(text, "")
 
 
 if __name__ == "__main__":
