@@ -11,7 +11,7 @@ from signalling import pki
 
 REVOKED = 100_000
 PAIRS, HANDSHAKES = 7, 150
-SHARED_MB = 512  # some 400 octets a revoked certificate and process
+SHARED_MB = 128
 
 
 def crl(folder, count):

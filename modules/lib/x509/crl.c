@@ -23,7 +23,7 @@ static const char *read_scope(struct tg_x509_crl *slot)
 	int found = -1;
 
 	idp = X509_CRL_get_ext_d2i(
-			slot->crl, NID_issuing_distribution_point, &found, NULL);
+			slot->head, NID_issuing_distribution_point, &found, NULL);
 	if(!idp)
 		return found == -1 ? NULL : "its scope cannot be read";
 	if(idp->indirectCRL > 0)
@@ -66,21 +66,6 @@ static const char *check_critical(const X509_CRL *crl)
 	return NULL;
 }
 
-static const char *check_entries(X509_CRL *crl)
-{
-	STACK_OF(X509_REVOKED) *all = X509_CRL_get_REVOKED(crl);
-
-	for(int i = 0; i < sk_X509_REVOKED_num(all); i++) {
-		X509_REVOKED *r = sk_X509_REVOKED_value(all, i);
-
-		for(int k = 0; k < X509_REVOKED_get_ext_count(r); k++) {
-			if(X509_EXTENSION_get_critical(X509_REVOKED_get_ext(r, k)))
-				return "an entry has a critical extension";
-		}
-	}
-	return NULL;
-}
-
 /* RSA-PSS names its digest in the parameters; SHA-1 where it names none */
 static int digest_of_pss(const X509_CRL *crl)
 {
@@ -100,42 +85,54 @@ static int digest_of_pss(const X509_CRL *crl)
 
 static bool read_digest(struct tg_x509_crl *slot)
 {
-	int nid = X509_CRL_get_signature_nid(slot->crl), key;
+	int nid = X509_CRL_get_signature_nid(slot->head), key;
 
 	if(nid == NID_rsassaPss) {
-		slot->digest = digest_of_pss(slot->crl);
+		slot->digest = digest_of_pss(slot->head);
 		return slot->digest != NID_undef;
 	}
 	return OBJ_find_sigid_algs(nid, &slot->digest, &key);
 }
 
-bool tg_x509_crl_init(struct tg_x509_crl *slot, X509_CRL *crl, const char **why)
+static const char *read_head(struct tg_x509_crl *slot)
 {
+	const char *why;
+
+	if(!tg_x509_time(X509_CRL_get0_lastUpdate(slot->head), &slot->this_update))
+		return "its issue date cannot be read";
+	if(!tg_x509_time(X509_CRL_get0_nextUpdate(slot->head), &slot->next_update))
+		return "it has no next update (RFC 5280 section 5.1.2.5)";
+	if(!read_digest(slot))
+		return "its signature algorithm is not known";
+	why = check_critical(slot->head);
+	return why ? why : read_scope(slot);
+}
+
+const char *tg_x509_crl_init(
+		struct tg_x509_crl *slot, const unsigned char *der, size_t octets)
+{
+	const char *why;
+
 	memset(slot, 0, sizeof(*slot));
-	slot->crl = crl;
-	*why = NULL;
-	if(!tg_x509_time(X509_CRL_get0_lastUpdate(crl), &slot->this_update))
-		*why = "its issue date cannot be read";
-	else if(!tg_x509_time(X509_CRL_get0_nextUpdate(crl), &slot->next_update))
-		*why = "it has no next update (RFC 5280 section 5.1.2.5)";
-	else if(!read_digest(slot))
-		*why = "its signature algorithm is not known";
-	if(!*why)
-		*why = check_critical(crl);
-	if(!*why)
-		*why = check_entries(crl);
-	if(!*why)
-		*why = read_scope(slot);
-	if(*why)
+	why = tg_x509_crl_list_read(&slot->list, der, octets, &slot->head);
+	if(!why)
+		why = read_head(slot);
+	if(why)
 		tg_x509_crl_deinit(slot);
-	return !*why;
+	return why;
 }
 
 void tg_x509_crl_deinit(struct tg_x509_crl *slot)
 {
 	sk_GENERAL_NAME_pop_free(slot->points, GENERAL_NAME_free);
-	X509_CRL_free(slot->crl);
+	X509_CRL_free(slot->head);
+	tg_x509_crl_list_drop(&slot->list);
 	memset(slot, 0, sizeof(*slot));
+}
+
+bool tg_x509_crl_verify(const struct tg_x509_crl *c, EVP_PKEY *key)
+{
+	return tg_x509_crl_list_verify(&c->list, c->head, key);
 }
 
 /* ---- asking it -------------------------------------------------------------- */
@@ -175,7 +172,7 @@ static bool covers(const struct tg_x509_crl *c, X509 *cert)
 {
 	bool is_ca = X509_get_extension_flags(cert) & EXFLAG_CA;
 
-	if(X509_NAME_cmp(X509_CRL_get_issuer(c->crl), X509_get_issuer_name(cert)))
+	if(X509_NAME_cmp(X509_CRL_get_issuer(c->head), X509_get_issuer_name(cert)))
 		return false;
 	if((c->scope == TG_X509_CRL_USERS && is_ca)
 			|| (c->scope == TG_X509_CRL_CAS && !is_ca))
@@ -193,31 +190,42 @@ static bool is_signed_by(const struct tg_x509_crl *c, X509 *issuer)
 	if(c->signer && (c->signer == issuer || X509_cmp(c->signer, issuer) == 0))
 		return true;
 	key = X509_get0_pubkey(issuer);
-	return key && X509_CRL_verify(c->crl, key) == 1;
+	return key && tg_x509_crl_verify(c, key);
+}
+
+/* CRLReason, RFC 5280 section 5.3.1; -1: none is given */
+static long reason_of(const X509_REVOKED *entry)
+{
+	ASN1_ENUMERATED *code =
+			X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, NULL, NULL);
+	long n = code ? ASN1_ENUMERATED_get(code) : -1;
+
+	ASN1_ENUMERATED_free(code);
+	return n;
+}
+
+bool tg_x509_is_removed(const X509_REVOKED *entry)
+{
+	return reason_of(entry) == 8;
 }
 
 static bool refuse_revoked(
-		const struct tg_x509_path *path, int depth, X509_REVOKED *entry)
+		const struct tg_x509_path *path, int depth, const X509_REVOKED *entry)
 {
+	static const char *const names[] = {"unspecified", "keyCompromise",
+			"cACompromise", "affiliationChanged", "superseded",
+			"cessationOfOperation", "certificateHold", "", "",
+			"privilegeWithdrawn", "aACompromise"};
 	struct tg_x509_text t;
-	ASN1_ENUMERATED *code;
 	char detail[96];
+	long n = entry ? reason_of(entry) : -1;
 
 	tg_x509_text_init(&t, detail, sizeof(detail));
 	tg_x509_put(&t, "revoked ");
-	tg_x509_put_time(&t, X509_REVOKED_get0_revocationDate(entry));
-	code = X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, NULL, NULL);
-	if(code) {
-		static const char *const names[] = {"unspecified", "keyCompromise",
-				"cACompromise", "affiliationChanged", "superseded",
-				"cessationOfOperation", "certificateHold", "", "",
-				"privilegeWithdrawn", "aACompromise"};
-		long n = ASN1_ENUMERATED_get(code);
-
-		if(n >= 0 && n < (long)(sizeof(names) / sizeof(*names)) && *names[n])
-			tg_x509_put(&t, ", %s", names[n]);
-		ASN1_ENUMERATED_free(code);
-	}
+	tg_x509_put_time(
+			&t, entry ? X509_REVOKED_get0_revocationDate(entry) : NULL);
+	if(n >= 0 && n < (long)(sizeof(names) / sizeof(*names)) && *names[n])
+		tg_x509_put(&t, ", %s", names[n]);
 	tg_x509_refuse(path->answer, TG_REASON_CERT_REVOKED, depth, "%s", detail);
 	tg_x509_say_which(path->answer, sk_X509_value(path->chain, depth));
 	return false;
@@ -228,7 +236,8 @@ struct finding {
 	const struct tg_x509_crl *fresh; /* the one that says so the longest */
 	const struct tg_x509_crl *stale; /* the youngest one past its time */
 	const char *unfit; /* why one of the right name was not used */
-	X509_REVOKED *revoked;
+	bool revoked;
+	X509_REVOKED *entry; /* that says so; may be NULL */
 };
 
 static void ask_crl(const struct tg_x509_path *path,
@@ -236,7 +245,6 @@ static void ask_crl(const struct tg_x509_path *path,
 		struct finding *f)
 {
 	const struct tg_x509_ask *ask = path->ask;
-	X509_REVOKED *entry = NULL;
 
 	if(!is_signed_by(c, issuer)) {
 		f->unfit = "is not signed by the issuer";
@@ -246,9 +254,8 @@ static void ask_crl(const struct tg_x509_path *path,
 		f->unfit = "is signed with a weak digest";
 		return;
 	}
-	/* 2 is "removed from the list" */
-	if(X509_CRL_get0_by_cert(c->crl, &entry, cert) == 1)
-		f->revoked = entry;
+	f->revoked = tg_x509_crl_list_find(
+			&c->list, X509_get0_serialNumber(cert), &f->entry);
 	if(c->this_update > ask->at)
 		f->unfit = "is not valid yet";
 	else if(ask->at <= c->next_update
@@ -278,8 +285,11 @@ static bool check_one(const struct tg_x509_path *path, int depth)
 		if(covers(&path->store->crl[i], cert))
 			ask_crl(path, &path->store->crl[i], cert, issuer, &f);
 	}
-	if(f.revoked)
-		return refuse_revoked(path, depth, f.revoked);
+	if(f.revoked) {
+		refuse_revoked(path, depth, f.entry);
+		X509_REVOKED_free(f.entry);
+		return false;
+	}
 	if(f.fresh || soft) {
 		/* who does not insist on a fresh one does not wait for its end */
 		if(!soft)
@@ -291,7 +301,7 @@ static bool check_one(const struct tg_x509_path *path, int depth)
 		tg_x509_put(&t, "CRL of ");
 		tg_x509_put_dn(&t, X509_get_subject_name(issuer));
 		tg_x509_put(&t, " expired ");
-		tg_x509_put_time(&t, X509_CRL_get0_nextUpdate(f.stale->crl));
+		tg_x509_put_time(&t, X509_CRL_get0_nextUpdate(f.stale->head));
 		return tg_x509_refuse(
 				path->answer, TG_REASON_CRL_EXPIRED, depth, "%s", detail);
 	}

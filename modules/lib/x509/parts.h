@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of x509/ share. Only x509/ includes this. Each check below
+ * What the files of x509/ share. Only x509/ and its tests include this. Each check below
  * looks at a path that OpenSSL built, writes its refusal into the answer and
  * returns false, or returns true and leaves the answer alone.
  */
@@ -45,8 +45,31 @@ enum tg_x509_crl_scope {
 	TG_X509_CRL_CAS    /* onlyContainsCACerts */
 };
 
+/* The entries of a CRL, in its own octets (crl_list.c) */
+struct tg_x509_crl_list {
+	unsigned char *der;
+	size_t octets;
+	struct tg_span tbs; /* what is signed; in der */
+	uint32_t *entry;    /* where in der each begins, by serial number */
+	size_t n;
+};
+
+/*
+ * Copies der. -> NULL and *head, the CRL without its entries; or why it cannot
+ * be, static text. Either way the list is the caller's to drop.
+ */
+const char *tg_x509_crl_list_read(struct tg_x509_crl_list *list,
+		const unsigned char *der, size_t octets, X509_CRL **head);
+void tg_x509_crl_list_drop(struct tg_x509_crl_list *list);
+bool tg_x509_crl_list_verify(const struct tg_x509_crl_list *list,
+		const X509_CRL *head, EVP_PKEY *key);
+/* True: it is listed; *out is its entry, the caller's, or NULL for no memory */
+bool tg_x509_crl_list_find(const struct tg_x509_crl_list *list,
+		const ASN1_INTEGER *number, X509_REVOKED **out);
+
 struct tg_x509_crl {
-	X509_CRL *crl;
+	X509_CRL *head; /* the CRL without its entries */
+	struct tg_x509_crl_list list;
 	time_t this_update;
 	time_t next_update;
 	enum tg_x509_crl_scope scope;
@@ -62,12 +85,13 @@ struct tg_x509_store {
 	size_t n_crl;
 };
 
-/*
- * Takes crl. On failure *why says why, static text; crl is freed and the
- * slot is zeroed.
- */
-bool tg_x509_crl_init(
-		struct tg_x509_crl *slot, X509_CRL *crl, const char **why);
+/* NULL, or why it is of no use, static text: the slot is zeroed then */
+const char *tg_x509_crl_init(
+		struct tg_x509_crl *slot, const unsigned char *der, size_t octets);
+/* Does key's signature stand under it? */
+bool tg_x509_crl_verify(const struct tg_x509_crl *c, EVP_PKEY *key);
+/* An entry that takes back an earlier one */
+bool tg_x509_is_removed(const X509_REVOKED *entry);
 void tg_x509_crl_deinit(struct tg_x509_crl *slot);
 
 /* ---- checks of a path ----------------------------------------------------- */

@@ -147,10 +147,10 @@ static void find_signer(
 		EVP_PKEY *key = X509_get0_pubkey(ca);
 
 		if(X509_NAME_cmp(
-				   X509_get_subject_name(ca), X509_CRL_get_issuer(c->crl)))
+				   X509_get_subject_name(ca), X509_CRL_get_issuer(c->head)))
 			continue;
 		named = true;
-		if(key && X509_CRL_verify(c->crl, key) == 1)
+		if(key && tg_x509_crl_verify(c, key))
 			c->signer = ca;
 	}
 	if(named && !c->signer)
@@ -161,24 +161,17 @@ static void find_signer(
 static void add_crl(struct tg_x509_store *s, const struct reader *r,
 		const unsigned char *der, long octets)
 {
-	const unsigned char *at = der;
-	X509_CRL *crl = d2i_X509_CRL(NULL, &at, octets);
-	struct tg_x509_crl *grown;
+	struct tg_x509_crl *grown =
+			realloc(s->crl, (s->n_crl + 1) * sizeof(*grown));
 	const char *why;
 
-	if(!crl || at != der + octets) {
-		X509_CRL_free(crl);
-		report(r, TG_SEV_ERROR, "the CRL cannot be read", "");
-		return;
-	}
-	grown = realloc(s->crl, (s->n_crl + 1) * sizeof(*grown));
 	if(!grown) {
-		X509_CRL_free(crl);
 		report(r, TG_SEV_ERROR, "out of memory", "");
 		return;
 	}
 	s->crl = grown;
-	if(!tg_x509_crl_init(&grown[s->n_crl], crl, &why)) {
+	why = tg_x509_crl_init(&grown[s->n_crl], der, (size_t)octets);
+	if(why) {
 		report(r, TG_SEV_ERROR, "CRL: ", why);
 		return;
 	}
@@ -209,16 +202,17 @@ static void take_crls(struct tg_x509_store *s, const struct tg_x509_blob *blob,
 	}
 }
 
-static void add_facts(struct tg_x509_crl_facts *out, X509_CRL *crl)
+static void add_facts(
+		struct tg_x509_crl_facts *out, const unsigned char *der, long octets)
 {
-	time_t next;
-	int n = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl));
+	struct tg_x509_crl crl;
 
-	if(!tg_x509_time(X509_CRL_get0_nextUpdate(crl), &next))
+	if(tg_x509_crl_init(&crl, der, (size_t)octets) != NULL)
 		return;
-	if(!out->n_crl++ || next < out->next_update)
-		out->next_update = next;
-	out->n_revoked += n > 0 ? (size_t)n : 0;
+	if(!out->n_crl++ || crl.next_update < out->next_update)
+		out->next_update = crl.next_update;
+	out->n_revoked += crl.list.n;
+	tg_x509_crl_deinit(&crl);
 }
 
 bool tg_x509_crl_facts(
@@ -234,12 +228,8 @@ bool tg_x509_crl_facts(
 	ERR_set_mark();
 	if(start(&r, blob, &unread)) {
 		while(next(&r, &der, &octets)) {
-			const unsigned char *at = der;
-			X509_CRL *crl = der ? d2i_X509_CRL(NULL, &at, octets) : NULL;
-
-			if(crl)
-				add_facts(out, crl);
-			X509_CRL_free(crl);
+			if(der)
+				add_facts(out, der, octets);
 			OPENSSL_free(der);
 		}
 	}

@@ -4,6 +4,7 @@
  * Revocation: RFC 5280 sections 5 and 6.3, and the three ways to ask for it
  * (A26).
  */
+#include "x509/parts.h"
 #include "x509/testpki.h"
 
 static const struct tg_span gw1[] = {TG_SPAN_INIT("gw1.lab.test")};
@@ -173,6 +174,105 @@ static void a_file_of_crls_is_summed_up(void **state)
 	assert_int_equal(ERR_peek_error(), 0);
 }
 
+/* A CRL of entries with these serial numbers, in the order given; DER */
+static int crl_of(const int64_t *serial, size_t n, unsigned char **der)
+{
+	X509_CRL *crl = X509_CRL_new();
+	ASN1_TIME *when = ASN1_TIME_set(NULL, PKI_NOW);
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	int octets;
+
+	assert_true(crl && when && number);
+	X509_CRL_set_version(crl, X509_CRL_VERSION_2);
+	X509_CRL_set_issuer_name(crl, X509_get_subject_name(root.cert));
+	X509_CRL_set1_lastUpdate(crl, when);
+	X509_CRL_set1_nextUpdate(crl, when);
+	for(size_t i = 0; i < n; i++) {
+		X509_REVOKED *entry = X509_REVOKED_new();
+
+		assert_true(entry && ASN1_INTEGER_set_int64(number, serial[i]));
+		X509_REVOKED_set_serialNumber(entry, number);
+		X509_REVOKED_set_revocationDate(entry, when);
+		assert_true(X509_CRL_add0_revoked(crl, entry));
+	}
+	assert_true(X509_CRL_sign(crl, root.key, EVP_sha256()) > 0);
+	octets = i2d_X509_CRL(crl, der);
+	ASN1_INTEGER_free(number);
+	ASN1_TIME_free(when);
+	X509_CRL_free(crl);
+	return octets;
+}
+
+static bool lists(const struct tg_x509_crl *c, int64_t serial)
+{
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	X509_REVOKED *entry;
+	bool found;
+
+	assert_true(number && ASN1_INTEGER_set_int64(number, serial));
+	found = tg_x509_crl_list_find(&c->list, number, &entry);
+	assert_true(found == (entry != NULL));
+	if(entry)
+		assert_int_equal(
+				ASN1_INTEGER_cmp(X509_REVOKED_get0_serialNumber(entry), number),
+				0);
+	X509_REVOKED_free(entry);
+	ASN1_INTEGER_free(number);
+	return found;
+}
+
+static void each_entry_is_found_and_its_neighbours_are_not(void **state)
+{
+	static int64_t serial[500];
+	const size_t n = sizeof(serial) / sizeof(*serial);
+	unsigned char *der = NULL;
+	struct tg_x509_crl c;
+	int octets;
+
+	(void)state;
+	/* of all lengths up to seven octets, in no order */
+	for(size_t i = 0; i < n; i++)
+		serial[i] = (int64_t)(i * 7919 % n * 3 + 1) << i % 6 * 8;
+	octets = crl_of(serial, n, &der);
+	assert_null(tg_x509_crl_init(&c, der, (size_t)octets));
+	assert_int_equal(c.list.n, n);
+	for(size_t i = 0; i < n; i++) {
+		assert_true(lists(&c, serial[i]));
+		assert_false(lists(&c, -serial[i]));
+		if(i % 6)
+			assert_false(lists(&c, serial[i] + 1));
+	}
+	assert_false(lists(&c, 0));
+	assert_true(tg_x509_crl_verify(&c, root.key));
+	assert_false(tg_x509_crl_verify(&c, mid.key));
+	tg_x509_crl_deinit(&c);
+	OPENSSL_free(der);
+}
+
+static void every_octet_of_a_crl_is_signed(void **state)
+{
+	static const int64_t serial[] = {5, 300, 70000};
+	unsigned char *der = NULL;
+	struct tg_x509_crl c;
+	int octets = crl_of(serial, 3, &der), signed_octets;
+
+	(void)state;
+	assert_null(tg_x509_crl_init(&c, der, (size_t)octets));
+	signed_octets = (int)((unsigned char *)c.list.tbs.ptr - c.list.der)
+					+ (int)c.list.tbs.len;
+	tg_x509_crl_deinit(&c);
+	for(int i = 0; i < signed_octets; i++) {
+		der[i] ^= 1;
+		if(!tg_x509_crl_init(&c, der, (size_t)octets)) {
+			assert_false(tg_x509_crl_verify(&c, root.key));
+			tg_x509_crl_deinit(&c);
+		}
+		der[i] ^= 1;
+	}
+	OPENSSL_free(der);
+	ERR_clear_error();
+}
+
 static void a_stale_crl_still_knows_what_it_revoked(void **state)
 {
 	(void)state;
@@ -326,6 +426,8 @@ int main(void)
 			T(a_stale_crl_answers_only_within_its_grace),
 			T(the_answer_says_until_when_its_crls_are_fresh),
 			T(a_file_of_crls_is_summed_up),
+			T(each_entry_is_found_and_its_neighbours_are_not),
+			T(every_octet_of_a_crl_is_signed),
 			T(a_stale_crl_still_knows_what_it_revoked),
 			T(a_crl_of_tomorrow_does_not_answer_today),
 			T(soft_lets_ignorance_pass_and_off_asks_nothing),
