@@ -105,13 +105,23 @@ static bool escape(struct reader *r, char **to)
 	return true;
 }
 
+/* Up to the closing quote; what the escapes stand for is never longer */
+static size_t quoted_octets(const struct reader *r)
+{
+	const char *p = r->p;
+
+	while(p < r->end && *p != '"')
+		p += *p == '\\' && r->end - p > 1 ? 2 : 1;
+	return (size_t)(p - r->p);
+}
+
 static bool string(struct reader *r, struct tg_span *out)
 {
 	char *text, *to;
 
 	if(!take(r, '"'))
 		return false;
-	text = to = tg_arena_get(r->arena, (size_t)(r->end - r->p) + 1);
+	text = to = tg_arena_get(r->arena, quoted_octets(r) + 1);
 	if(text == NULL)
 		return false;
 	while(r->p < r->end && *r->p != '"') {
