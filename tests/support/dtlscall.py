@@ -19,13 +19,13 @@ class DtlsCall(Call):
             **self.far_keys))
         self.to_phone = self.good(self.edge_ng.secured(
             "offer", self.call_id, "from", self.profile, from_tag="a",
-            sdp=self.wire_offer, **self.edge_keys))
+            sdp=self.carry(self.wire_offer, "edge"), **self.edge_keys))
         self.wire_answer = self.good(self.edge_ng.secured(
             "answer", self.call_id, "from", self.profile, from_tag="a",
             to_tag="b", sdp=self.local(self.phones)))
         self.to_telephone = self.good(self.far_ng.ask(
             "answer", self.call_id, from_tag="a", to_tag="b",
-            sdp=self.wire_answer, **self.far_keys))
+            sdp=self.carry(self.wire_answer, "far"), **self.far_keys))
 
 
 class DtlsBench(Bench):

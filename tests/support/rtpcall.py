@@ -58,6 +58,10 @@ class Call:
             self.open_from_telephone()
         return self
 
+    def carry(self, sdp, to):
+        """What "edge" or "far" gets to see of the other's description"""
+        return sdp
+
     def good(self, reply):
         if reply.get("result") != "ok":
             raise AssertionError(reply)
@@ -68,14 +72,15 @@ class Call:
             "offer", self.call_id, "to", self.profile, from_tag="a",
             sdp=self.local(self.phones), **self.edge_keys))
         to_telephone = self.good(self.far_ng.ask(
-            "offer", self.call_id, from_tag="a", sdp=self.wire_offer,
+            "offer", self.call_id, from_tag="a",
+            sdp=self.carry(self.wire_offer, "far"),
             transport_protocol="RTP/AVP", **self.far_keys))
         self.wire_answer = self.good(self.far_ng.ask(
             "answer", self.call_id, from_tag="a", to_tag="b",
             sdp=self.local(self.telephones), **self.far_keys))
         to_phone = self.good(self.edge_ng.secured(
             "answer", self.call_id, "to", self.profile, from_tag="a",
-            to_tag="b", sdp=self.wire_answer))
+            to_tag="b", sdp=self.carry(self.wire_answer, "edge")))
         self.to_phone, self.to_telephone = to_phone, to_telephone
 
     def open_from_telephone(self):
@@ -86,13 +91,13 @@ class Call:
             **self.far_keys))
         self.to_phone = self.good(self.edge_ng.secured(
             "offer", self.call_id, "from", self.profile, from_tag="a",
-            sdp=self.wire_offer, **self.edge_keys))
+            sdp=self.carry(self.wire_offer, "edge"), **self.edge_keys))
         self.wire_answer = self.good(self.edge_ng.secured(
             "answer", self.call_id, "from", self.profile, from_tag="a",
             to_tag="b", sdp=self.local(self.phones)))
         self.to_telephone = self.good(self.far_ng.ask(
             "answer", self.call_id, from_tag="a", to_tag="b",
-            sdp=self.wire_answer, **self.far_keys))
+            sdp=self.carry(self.wire_answer, "far"), **self.far_keys))
 
     def plain_port(self, index=0):
         """Where the phone sends to"""
