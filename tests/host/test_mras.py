@@ -132,6 +132,79 @@ class Issued(Case):
             self.assertNotIn(secret, EDGE.log())
 
 
+class Granted(Case):
+    """For how long, and at which relays (A33, A35)"""
+
+    LIST = "credentialsResponse/mediaRelayList/mediaRelay"
+
+    def relays(self, answer):
+        """One dict for each relay of the list, by element"""
+        found = ET.fromstring(answer.body.decode()).findall(
+            "/".join(f"{{{SPACE}}}{p}" for p in self.LIST.split("/")))
+        return [{e.tag.partition("}")[2]: e.text for e in relay} for relay in found]
+
+    def test_what_was_asked_for_up_to_the_limit(self):
+        c = self.server()
+        for asked, minutes in (("", 120), ("<duration>1</duration>", 1),
+                               ("<duration>119</duration>", 119),
+                               ("<duration>120</duration>", 120),
+                               ("<duration>121</duration>", 120),
+                               ("<duration>480</duration>", 120)):
+            with self.subTest(asked):
+                answer = service(c, more=asked)
+                self.assertEqual(texts(answer, "credentialsResponse/credentials/duration"),
+                                 [str(minutes)])
+                expiry = int(credentials(answer)[0].partition(":")[0])
+                self.assertAlmostEqual(expiry, time.time() + 60 * minutes, delta=15)
+
+    def test_each_participant_of_one_request_has_its_own(self):
+        two = ask(more="<duration>5</duration>").replace("</request>", f"""
+<credentialsRequest credentialsRequestID="c2"><identity>sip:bob@lab.test</identity>
+<location>internet</location></credentialsRequest></request>""")
+        answer = service(self.server(), body=two)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(texts(answer, "credentialsResponse/credentials/duration"),
+                         ["5", "120"])
+        self.assertEqual([e.get("credentialsRequestID") for e in
+                          ET.fromstring(answer.body.decode())], ["c1", "c2"])
+        names = texts(answer, "credentialsResponse/credentials/username")
+        self.assertEqual(len({n.partition(":")[2] for n in names}), 2)
+        self.assertEqual(len(self.relays(answer)), 3)  # both places, then one
+
+    def test_relays_of_the_place(self):
+        inside = {"location": "intranet", "directIPAddress": RELAY, "udpPort": "3478",
+                  "tcpPort": "3478"}
+        outside = {"location": "internet", "hostName": "turn.lab.test", "udpPort": "3479"}
+        c = self.server()
+        for place, wanted in (("intranet", [inside]), ("internet", [outside]),
+                              (None, [inside, outside])):
+            with self.subTest(place):
+                answer = service(c, more=place and f"<location>{place}</location>" or "")
+                self.assertEqual(self.relays(answer), wanted)
+
+    def test_where_it_says_there_is_one(self):
+        answer = service(self.server(), more="<location>intranet</location>")
+        relay, = self.relays(answer)
+        pair = credentials(answer)
+        for words in (("-p", relay["udpPort"]), ("-t", "-p", relay["tcpPort"])):
+            good, text = TURN.relays(*pair, *words)
+            self.assertTrue(good, text[-1500:])
+
+    def test_a_relay_that_is_taken_away(self):
+        less = POLICY.replace("[relay inside]", "[relay other]").replace(
+            "host = 127.0.0.50", "host = 127.0.0.51")
+        EDGE.write("policy.cfg", EDGE.fill(less.replace("@PKI@", KEYS.path)))
+        EDGE.rpc("tls_policy.reload")
+        try:
+            answer = service(self.server(), more="<location>intranet</location>")
+        finally:
+            EDGE.write("policy.cfg", EDGE.fill(POLICY.replace("@PKI@", KEYS.path)))
+            EDGE.rpc("tls_policy.reload")
+        self.assertEqual([r["directIPAddress"] for r in self.relays(answer)], ["127.0.0.51"])
+        again = service(self.server(), more="<location>intranet</location>")
+        self.assertEqual([r["directIPAddress"] for r in self.relays(again)], [RELAY])
+
+
 class Expiry(unittest.TestCase):
     """(A35)"""
 
@@ -150,7 +223,8 @@ class Expiry(unittest.TestCase):
         good, text = TURN.relays(*pair)
         self.assertTrue(good, text[-1500:])
         time.sleep(max(0, int(pair[0].partition(":")[0]) - time.time()) + 2)
-        self.assertFalse(TURN.relays(*pair)[0])
+        for words in ((), ("-t",), ("-t", "-S", "-p", "5349")):
+            self.assertFalse(TURN.relays(*pair, *words)[0], words)
 
 
 class Refused(Case):
@@ -195,6 +269,7 @@ class Refused(Case):
                 "</identity>", "</identity><identity>sip:bob@lab.test</identity>"),
             "place": ask(more="<location>moon</location>"),
             "time": ask(more="<duration>-1</duration>"),
+            "no time": ask(more="<duration>0</duration>"),
             "much time": ask(more="<duration>999999999</duration>"),
             "entity": '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "sip:alice@lab.test">]>'
                       + ask("&a;").partition("?>")[2],
@@ -235,8 +310,8 @@ class Rate(Case):
         time.sleep(61 - time.time() % 60 if time.time() % 60 > 50 else 0)
         c = self.client()
         answers = [service(c, identity="sip:dave@lab.test", user="dave").status
-                   for _ in range(42)]
-        self.assertEqual(answers, [200] * 40 + [503] * 2)
+                   for _ in range(mras_edge.PER_MIN + 2)]
+        self.assertEqual(answers, [200] * mras_edge.PER_MIN + [503] * 2)
         self.assertEqual(service(self.client()).status, 200)  # another one's count
 
 

@@ -17,7 +17,7 @@ realm = lab.test
 domains = lab.test
 clients = staff
 max_duration = 2h
-requests_per_min = 40
+requests_per_min = @RATE@
 
 [relay inside]
 location = intranet
@@ -30,6 +30,8 @@ host = turn.lab.test
 udp_port = 3479
 tcp_port = 0
 """
+PER_MIN = 100  # of one requester: more than the tests of another thing need
+POLICY = POLICY.replace("@RATE@", str(PER_MIN))
 ROUTE = """
 	if(is_method("SERVICE")) {
 		mras_handle();
