@@ -183,6 +183,7 @@ int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg)
 	(void)arg;
 	if(!tlsp_current())
 		return SSL_CLIENT_HELLO_SUCCESS;
+	tlsp_hook_watch(ssl);
 	*alert = SSL_AD_ACCESS_DENIED;
 	if(!my_facts(&f) || f.direction != TG_POL_IN || f.judged)
 		return SSL_CLIENT_HELLO_ERROR;
@@ -252,13 +253,12 @@ static void set_name(
 static void prepare_client(
 		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 {
-	const struct tg_pol_peer *wanted = NULL;
+	const struct tg_pol_peer *wanted = tlsp_facts_wanted(snap, f);
 	const struct tg_pol_tls *tls = NULL;
 	struct tg_pol_admission a;
 	struct tg_pol_conn conn;
 
-	if(f->generation == snap->generation && f->wanted != TLSP_NOBODY)
-		wanted = tg_pol_peer_at(snap->policy, f->wanted);
+	f->prepared = true;
 	if(wanted) {
 		tls = wanted->tls;
 		set_name(ssl, wanted, f);
@@ -357,7 +357,12 @@ int tlsp_on_verify(X509_STORE_CTX *store, void *arg)
 	if(!tlsp_current())
 		return X509_verify_cert(store);
 	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
-	if(!ssl || !my_facts(&f))
+	if(!ssl)
+		return 0;
+	/* with verify_certificate=no the answer would not count */
+	if(!SSL_is_server(ssl))
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if(!my_facts(&f))
 		return 0;
 	snap = tlsp_snap_ref();
 	if(!f.judged || f.allowed)

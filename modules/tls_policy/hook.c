@@ -27,6 +27,7 @@
 #include "tls_policy/tlsp.h"
 
 #define BATCH_GAP_SEC 2
+#define ENCODE_TRIES 3
 
 typedef void (*info_fn)(const SSL *ssl, int where, int ret);
 
@@ -175,6 +176,19 @@ static void take_info_callbacks(void)
 	lock_release(&contexts->lock);
 }
 
+/*
+ * tls.so puts new contexts into force when tls.reload has made them, which may
+ * be after our look at the list and before it takes one: such an SSL does not
+ * call us. Asked by the first callback of a context, which needs no look.
+ */
+void tlsp_hook_watch(SSL *ssl)
+{
+	if(SSL_get_info_callback(ssl) == on_info)
+		return;
+	take_info_callbacks();
+	SSL_set_info_callback(ssl, on_info);
+}
+
 /* ---- B: reading ------------------------------------------------------------------ */
 
 static int refuse_read(struct tcp_connection *c, char *pos)
@@ -246,26 +260,82 @@ static int on_read(struct tcp_connection *c, rd_conn_flags_t *flags)
 
 /* ---- B: writing -------------------------------------------------------------------- */
 
+/* What Kamailio hands to encode and gets back from it */
+struct output {
+	const char **buf;
+	unsigned int *octets;
+	const char **rest;
+	unsigned int *rest_octets;
+	snd_flags_t *flags;
+};
+
+static int encode(struct tcp_connection *c, const struct output *o)
+{
+	struct tcp_connection *before = current;
+	int n;
+
+	current = c;
+	n = original.encode(
+			c, o->buf, o->octets, o->rest, o->rest_octets, o->flags);
+	current = before;
+	return n;
+}
+
+/* Its SSL is one that does not call us: see tlsp_hook_watch */
+static bool is_unwatched(struct tcp_connection *c, struct tlsp_facts *f)
+{
+	return c->extra_data && tlsp_conn_get(c->id, f)
+		   && f->direction == TG_POL_OUT && !f->prepared && !f->judged;
+}
+
+/* The first octets of a connection. None has left: begin again if need be */
+static int encode_first(struct tcp_connection *c, const struct output *o)
+{
+	const struct output was = *o;
+	const char *buf = *o->buf;
+	unsigned int octets = *o->octets;
+	snd_flags_t flags = *o->flags;
+	const struct tlsp_snap *snap;
+	struct tlsp_facts f;
+	int n = encode(c, o);
+
+	for(int tries = 0; is_unwatched(c, &f); tries++) {
+		original.tcpconn_clean(c);
+		if(tries == ENCODE_TRIES)
+			return -1;
+		*was.buf = buf;
+		*was.octets = octets;
+		*was.rest = NULL;
+		*was.rest_octets = 0;
+		*was.flags = flags;
+		take_info_callbacks();
+		snap = tlsp_snap_ref();
+		tlsp_tls_cfg_choose(tlsp_facts_wanted(snap, &f));
+		tlsp_snap_unref(snap);
+		n = encode(c, o);
+	}
+	return n;
+}
+
 static int on_encode(struct tcp_connection *c, const char **pbuf,
 		unsigned int *plen, const char **rest_buf, unsigned int *rest_len,
 		snd_flags_t *send_flags)
 {
+	const struct output o = {pbuf, plen, rest_buf, rest_len, send_flags};
 	struct tg_span octets = tg_span_of(*pbuf, *plen);
-	struct tcp_connection *before = current;
+	bool first = !c->extra_data;
 	enum tlsp_encode allowed;
 	struct tlsp_facts f;
 	int n;
 
 	*rest_buf = NULL;
 	*rest_len = 0;
-	if(!c->extra_data)
+	if(first)
 		take_info_callbacks();
 	allowed = tlsp_gate_out_encode(c);
 	if(allowed == TLSP_ENCODE_NO)
 		return -1;
-	current = c;
-	n = original.encode(c, pbuf, plen, rest_buf, rest_len, send_flags);
-	current = before;
+	n = first ? encode_first(c, &o) : encode(c, &o);
 	if(allowed == TLSP_ENCODE_GOOD
 			|| tlsp_conn_state(c->id, tlsp_snap_generation(), 0)
 					   == TLSP_CONN_GOOD

@@ -95,12 +95,13 @@ struct tlsp_facts {
 	bool judged;      /* ... and allowed or denied */
 	bool allowed;
 	bool audited;
-	bool ask;     /* for a certificate; inbound */
-	bool require; /* ... and end the handshake without one */
-	bool joined;  /* what was offered is the union of several profiles */
-	bool tickets; /* inbound: this connection may be taken up later */
-	bool ticket;  /* one was shown and holds: peer is whose it is */
-	bool resumed; /* ... and was taken up */
+	bool ask;      /* for a certificate; inbound */
+	bool require;  /* ... and end the handshake without one */
+	bool prepared; /* outbound: the wanted peer's profile and name are set */
+	bool joined;   /* what was offered is the union of several profiles */
+	bool tickets;  /* inbound: this connection may be taken up later */
+	bool ticket;   /* one was shown and holds: peer is whose it is */
+	bool resumed;  /* ... and was taken up */
 	enum tg_reason reason;
 	uint64_t generation; /* snapshot that the three numbers below are of */
 	uint32_t peer;
@@ -202,6 +203,9 @@ bool tlsp_conn_current(
 bool tlsp_conn_current_head(
 		const struct tlsp_snap *snap, int id, struct tlsp_facts *out);
 
+/* Outbound: NULL when any that may be there will do, or by another policy */
+const struct tg_pol_peer *tlsp_facts_wanted(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f);
 const struct tg_pol_peer *tlsp_facts_peer(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f);
 const struct tg_pol_clients *tlsp_facts_clients(
@@ -260,6 +264,8 @@ void tlsp_on_alert_written(SSL *ssl, int alert);
 /* ---- hook.c: where we hang on tls.so ------------------------------------- */
 
 int tlsp_hook_init(void);
+/* Makes sure that this SSL of tls.so tells us how its handshake goes */
+void tlsp_hook_watch(SSL *ssl);
 /* The connection whose TLS runs in this process right now, or NULL */
 struct tcp_connection *tlsp_current(void);
 

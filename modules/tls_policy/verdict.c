@@ -25,6 +25,14 @@ void tlsp_facts_conn(const struct tlsp_facts *f, struct tg_pol_conn *out)
 	};
 }
 
+const struct tg_pol_peer *tlsp_facts_wanted(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f)
+{
+	if(f->generation != snap->generation || f->wanted == TLSP_NOBODY)
+		return NULL;
+	return tg_pol_peer_at(snap->policy, f->wanted);
+}
+
 const struct tg_pol_peer *tlsp_facts_peer(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f)
 {
@@ -51,9 +59,7 @@ static const struct tg_pol_peer *wanted_of(
 	if(f->direction != TG_POL_OUT)
 		return NULL;
 	if(f->generation == snap->generation)
-		return f->wanted == TLSP_NOBODY
-					   ? NULL
-					   : tg_pol_peer_at(snap->policy, f->wanted);
+		return tlsp_facts_wanted(snap, f);
 	tlsp_facts_conn(f, &egress.conn);
 	egress.conn.sni = tg_span_of(NULL, 0);
 	tg_pol_judge_egress(snap->policy, &egress, NULL, &v);
