@@ -207,7 +207,7 @@ static void check_socket(struct tg_ses_socket *s)
 	must(tg_ses_packet_in(s, &from, packet, &n) == TG_SES_DROP);
 	n = sizeof(was);
 	memcpy(packet, was, sizeof(was));
-	switch(tg_ses_packet_out(s, packet, &n, sizeof(packet))) {
+	switch(tg_ses_packet_out(s, NULL, packet, &n, sizeof(packet))) {
 		case TG_SES_DROP:
 			break;
 		case TG_SES_PASS:
@@ -242,9 +242,9 @@ static void finish(void)
 
 static struct tg_span token(unsigned how)
 {
-	struct tg_ng_profile p = {.leg = w.leg,
-			.level = how & PROFILE_SUPPORTED ? TG_LEVEL_SUPPORTED
-											 : TG_LEVEL_REQUIRED,
+	struct tg_ng_profile p = {.level = how & PROFILE_SUPPORTED
+											   ? TG_LEVEL_SUPPORTED
+											   : TG_LEVEL_REQUIRED,
 			.key_exchange = {how & PROFILE_DTLS ? TG_KX_DTLS : TG_KX_SDES,
 					how & PROFILE_DTLS ? TG_KX_SDES : TG_KX_DTLS},
 			.suite = {TG_SUITE_AES_CM_128_HMAC_SHA1_80,
@@ -253,12 +253,14 @@ static struct tg_span token(unsigned how)
 										: TG_DIALECT_RFC8643,
 			.mki_octets = how & PROFILE_MKI ? 1 : 0,
 			.replay_window = 128,
-			.peer = TG_SPAN("gw"),
-			.expires = 1000060};
+			.peer = TG_SPAN("gw")};
+	struct tg_ng_token t = {
+			.legs = w.leg, .to = p, .from = p, .expires = 1000060};
 	struct tg_span text = {NULL, 0};
 
-	(void)!tg_ng_profile_encode(
-			&p, TG_SPAN(CALL), w.host.secret, &w.arena, &text);
+	t.from.mki_octets = 0;
+	(void)!tg_ng_token_encode(
+			&t, TG_SPAN(CALL), w.host.secret, &w.arena, &text);
 	return text;
 }
 
