@@ -186,7 +186,7 @@ static void check_proof(const struct tg_sdp *sdp,
 	struct tg_media_proof_ask ask = {
 			.needed = needed(to, other, offer),
 			.call_id = m->call_id,
-			.secret = srtpp_secret(),
+			.key = srtpp_key(),
 			.now = (uint64_t)time(NULL),
 	};
 	bool live = false;

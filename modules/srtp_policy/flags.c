@@ -73,7 +73,7 @@ static enum tg_reason make(const struct tg_media_message *m,
 			.offer = srtpp_is_offer(m),
 			.feedback = wants_feedback(m, arena),
 			.call_id = m->call_id,
-			.secret = srtpp_secret(),
+			.key = srtpp_key(),
 			.expires = (uint64_t)time(NULL)
 					   + (uint64_t)srtpp_params.token_lifetime_sec,
 	};

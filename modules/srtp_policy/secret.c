@@ -15,7 +15,7 @@
 #include "srtp_policy/srtpp.h"
 
 static char secret[TG_NG_SECRET_OCTETS_MAX + 1];
-static struct tg_span trimmed;
+static struct tg_ng_key key; /* each process makes a context of its own */
 
 static int read_secret(int fd, const char *path)
 {
@@ -37,8 +37,8 @@ static int read_secret(int fd, const char *path)
 		LM_ERR("%s cannot be read or is too long\n", path);
 		return -1;
 	}
-	trimmed = tg_span_trim(tg_span_of(secret, (size_t)n));
-	if(trimmed.len < TG_NG_SECRET_OCTETS_MIN) {
+	tg_ng_key_init(&key, tg_span_trim(tg_span_of(secret, (size_t)n)));
+	if(key.secret.len < TG_NG_SECRET_OCTETS_MIN) {
 		LM_ERR("%s holds less than %d octets\n", path, TG_NG_SECRET_OCTETS_MIN);
 		return -1;
 	}
@@ -66,7 +66,7 @@ int srtpp_secret_init(void)
 	return result;
 }
 
-struct tg_span srtpp_secret(void)
+struct tg_ng_key *srtpp_key(void)
 {
-	return trimmed;
+	return &key;
 }

@@ -38,7 +38,7 @@ extern struct tm_binds srtpp_tm;   /* all NULL without tm */
 
 /* Reads secret_file; errors are logged. 0 or -1 */
 int srtpp_secret_init(void);
-struct tg_span srtpp_secret(void);
+struct tg_ng_key *srtpp_key(void);
 
 /* ---- facts.c: who is at both ends of a message ----------------------------- */
 

@@ -341,8 +341,6 @@ static struct tlsp_facts *copy_slot(unsigned slot, size_t *n)
 	struct record *r;
 
 	*n = 0;
-	if(!__atomic_load_n(&conns->slot[slot], __ATOMIC_RELAXED))
-		return NULL;
 	lock_get(&conns->lock[slot % STRIPES]);
 	for(r = conns->slot[slot]; r; r = r->next)
 		(*n)++;
@@ -352,6 +350,12 @@ static struct tlsp_facts *copy_slot(unsigned slot, size_t *n)
 		list[(*n)++] = r->facts;
 	lock_release(&conns->lock[slot % STRIPES]);
 	return list;
+}
+
+/* Without the lock: a record that comes now is seen in the next round */
+static bool is_empty(unsigned slot)
+{
+	return !__atomic_load_n(&conns->slot[slot], __ATOMIC_RELAXED);
 }
 
 static bool each_of_slot(unsigned slot, tlsp_conn_fn fn, void *ctx)
@@ -369,7 +373,7 @@ static bool each_of_slot(unsigned slot, tlsp_conn_fn fn, void *ctx)
 void tlsp_conn_each(tlsp_conn_fn fn, void *ctx)
 {
 	for(unsigned slot = 0; slot < SLOTS; slot++) {
-		if(!each_of_slot(slot, fn, ctx))
+		if(!is_empty(slot) && !each_of_slot(slot, fn, ctx))
 			return;
 	}
 }
@@ -378,7 +382,7 @@ void tlsp_conn_some(
 		unsigned *cursor, unsigned parts, tlsp_conn_fn fn, void *ctx)
 {
 	for(unsigned n = SLOTS / parts; n > 0; n--) {
-		if(!each_of_slot(*cursor, fn, ctx))
+		if(!is_empty(*cursor) && !each_of_slot(*cursor, fn, ctx))
 			return;
 		*cursor = (*cursor + 1) % SLOTS;
 	}

@@ -22,6 +22,7 @@ struct tg_mnt {
 	struct tg_mnt_ng ng[TG_MNT_NG_MAX];
 	size_t n_ng;
 	struct tg_mnt_daemon daemon;
+	struct tg_ng_key key; /* of host */
 	struct tg_ngx_host host;
 	struct tg_key_host keying;
 	bool log_stderr;

@@ -253,7 +253,8 @@ static void read_secret(void)
 	text = tg_span_trim(text);
 	if(text.len < TG_NG_SECRET_OCTETS_MIN || text.len > TG_NG_SECRET_OCTETS_MAX)
 		refuse("secret_file needs 32 to 4096 octets");
-	mount.host.secret = text;
+	tg_ng_key_init(&mount.key, text);
+	mount.host.key = &mount.key;
 }
 
 /* ---- mounting ----------------------------------------------------------- */

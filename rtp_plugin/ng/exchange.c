@@ -209,7 +209,7 @@ static bool take_token(struct tg_ngx *x, struct tg_span token)
 	const char *why = "";
 
 	switch(tg_ng_token_decode(
-			token, x->call_id, x->host->secret, now_sec(x), t, &why)) {
+			token, x->call_id, x->host->key, now_sec(x), t, &why)) {
 		case TG_NG_OK:
 			x->secured = true;
 			return (!(t->legs & TG_NG_LEG_TO) || apply_floor(x, &t->to))

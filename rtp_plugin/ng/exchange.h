@@ -34,7 +34,7 @@
 
 /* Given by the mount; read only afterwards */
 struct tg_ngx_host {
-	struct tg_span secret; /* shared with srtp_policy */
+	struct tg_ng_key *key; /* shared with srtp_policy */
 	bool floor_required;   /* tokens of level "supported" are refused */
 	uint16_t floor_window; /* smallest replay window; a smaller one is raised */
 	enum tg_suite floor_suite[TG_SUITES_MAX]; /* admitted; NONE first: all */

@@ -767,7 +767,7 @@ bool tg_ngx_prove(struct tg_ngx *x, struct tg_span text, struct tg_span *out)
 		return true;
 	if(!parse(x, text, &sdp))
 		return false;
-	if(tg_ng_proof_encode(legs, x->call_id, x->token.expires, x->host->secret,
+	if(tg_ng_proof_encode(legs, x->call_id, x->token.expires, x->host->key,
 			   &x->arena, &value)
 			!= TG_NG_OK)
 		return no_memory(x);

@@ -15,8 +15,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static const struct tg_span secret =
-		TG_SPAN_INIT("0123456789abcdef0123456789abcdef");
+#define SECRET TG_SPAN_INIT("0123456789abcdef0123456789abcdef")
+static struct tg_ng_key key = TG_NG_KEY_INIT(SECRET);
 static const struct tg_span call_id = TG_SPAN_INIT("c");
 
 static struct tg_span sign(const char *purpose, struct tg_span body, char *out)
@@ -27,8 +27,8 @@ static struct tg_span sign(const char *purpose, struct tg_span body, char *out)
 	int used = snprintf(text, sizeof(text), "%s\nc\n", purpose);
 
 	memcpy(text + used, body.ptr, body.len);
-	if(!HMAC(EVP_sha256(), secret.ptr, (int)secret.len, (unsigned char *)text,
-			   (size_t)used + body.len, mac, &n))
+	if(!HMAC(EVP_sha256(), key.secret.ptr, (int)key.secret.len,
+			   (unsigned char *)text, (size_t)used + body.len, mac, &n))
 		abort();
 	memcpy(out, body.ptr, body.len);
 	used = (int)body.len + sprintf(out + body.len, "/mac:");
@@ -59,11 +59,11 @@ static void try_token(struct tg_span token)
 	struct tg_span out;
 	const char *why;
 
-	if(tg_ng_token_decode(token, call_id, secret, 0, &t, &why) != TG_NG_OK)
+	if(tg_ng_token_decode(token, call_id, &key, 0, &t, &why) != TG_NG_OK)
 		return;
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
-	if(tg_ng_token_encode(&t, call_id, secret, &arena, &out) != TG_NG_OK
-			|| tg_ng_token_decode(out, call_id, secret, 0, &again, &why)
+	if(tg_ng_token_encode(&t, call_id, &key, &arena, &out) != TG_NG_OK
+			|| tg_ng_token_decode(out, call_id, &key, 0, &again, &why)
 					   != TG_NG_OK
 			|| t.legs == TG_NG_LEG_NONE || t.legs != again.legs
 			|| t.expires != again.expires || !same(&t.to, &again.to)
@@ -82,14 +82,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	enum tg_ng_leg leg;
 	const char *why;
 
-	if(tg_ng_token_decode(body, call_id, secret, 0, &t, &why) == TG_NG_OK
-			|| tg_ng_proof_check(body, call_id, secret, 0, &leg) == TG_NG_OK)
+	if(tg_ng_token_decode(body, call_id, &key, 0, &t, &why) == TG_NG_OK
+			|| tg_ng_proof_check(body, call_id, &key, 0, &leg) == TG_NG_OK)
 		abort();
 	if(len == 0 || len > TG_NG_TOKEN_OCTETS_MAX - 70)
 		return 0;
 	try_token(sign("tg-ng-v1", body, out));
-	if(tg_ng_proof_check(sign("tg-proof-v1", body, out), call_id, secret, 0,
-			   &leg) == TG_NG_OK
+	if(tg_ng_proof_check(sign("tg-proof-v1", body, out), call_id, &key, 0, &leg)
+					== TG_NG_OK
 			&& (leg < TG_NG_LEG_TO || leg > TG_NG_LEG_BOTH))
 		abort();
 	return 0;

@@ -372,8 +372,7 @@ enum tg_reason tg_media_check_proof(const struct tg_sdp *sdp,
 			only = value;
 	}
 	if(n == 1 && only.ptr
-			&& tg_ng_proof_check(
-					   only, ask->call_id, ask->secret, ask->now, &leg)
+			&& tg_ng_proof_check(only, ask->call_id, ask->key, ask->now, &leg)
 					   != TG_NG_OK)
 		leg = TG_NG_LEG_NONE;
 	if(proven)

@@ -66,7 +66,7 @@ bool tg_media_has_suite(const struct tg_pol_media *media, enum tg_suite suite);
 struct tg_media_proof_ask {
 	enum tg_ng_leg needed; /* sides that must be proven; NONE: only look */
 	struct tg_span call_id;
-	struct tg_span secret;
+	struct tg_ng_key *key;
 	uint64_t now; /* UNIX seconds */
 };
 

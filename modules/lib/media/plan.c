@@ -118,7 +118,7 @@ static enum tg_reason say_token(struct tg_text *w,
 		profile_of(&in->to, &t.to);
 	if(legs & TG_NG_LEG_FROM)
 		profile_of(&in->from, &t.from);
-	switch(tg_ng_token_encode(&t, in->call_id, in->secret, arena, &token)) {
+	switch(tg_ng_token_encode(&t, in->call_id, in->key, arena, &token)) {
 		case TG_NG_OK:
 			tg_text_say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
 			return TG_REASON_NONE;

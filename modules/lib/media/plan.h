@@ -26,8 +26,8 @@ struct tg_media_plan {
 	bool offer;    /* the message is the offer; false: the answer */
 	bool feedback; /* the message has lines with AVPF or SAVPF */
 	struct tg_span call_id;
-	struct tg_span secret;
-	uint64_t expires; /* UNIX seconds, of the token */
+	struct tg_ng_key *key; /* shared with the plugin */
+	uint64_t expires;      /* UNIX seconds, of the token */
 };
 
 /*

@@ -7,13 +7,9 @@
 #include "ng/profile.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <stdio.h>
 
 #include "base/text.h"
 
-#define MAC_OCTETS 32
 #define VALUE_OCTETS_MAX 256
 
 static const struct tg_span version = TG_SPAN_INIT("v1");
@@ -22,28 +18,25 @@ static const struct tg_span mac_mark = TG_SPAN_INIT("/mac:");
 /* ---- authentication ------------------------------------------------------ */
 
 static bool mac_hex(const char *purpose, struct tg_span call_id,
-		struct tg_span body, struct tg_span secret,
+		struct tg_span body, struct tg_ng_key *key,
 		char out[TG_NG_MAC_HEX_OCTETS])
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char text[TG_NG_CALL_ID_OCTETS_MAX + TG_NG_TOKEN_OCTETS_MAX + 64];
-	unsigned char mac[MAC_OCTETS];
-	unsigned mac_octets = sizeof(mac);
-	int n;
+	unsigned char mac[TG_NG_MAC_OCTETS];
+	size_t n = strlen(purpose);
 
-	if(secret.len < TG_NG_SECRET_OCTETS_MIN
-			|| secret.len > TG_NG_SECRET_OCTETS_MAX
-			|| call_id.len > TG_NG_CALL_ID_OCTETS_MAX
+	if(call_id.len > TG_NG_CALL_ID_OCTETS_MAX
 			|| body.len > TG_NG_TOKEN_OCTETS_MAX)
 		return false;
-	n = snprintf((char *)text, sizeof(text), "%s\n", purpose);
+	memcpy(text, purpose, n);
+	text[n++] = '\n';
 	memcpy(text + n, call_id.ptr, call_id.len);
-	n += (int)call_id.len;
+	n += call_id.len;
 	text[n++] = '\n';
 	memcpy(text + n, body.ptr, body.len);
-	n += (int)body.len;
-	if(!HMAC(EVP_sha256(), secret.ptr, (int)secret.len, text, (size_t)n, mac,
-			   &mac_octets))
+	n += body.len;
+	if(!tg_ng_key_mac(key, text, n, mac))
 		return false;
 	for(size_t i = 0; i < sizeof(mac); i++) {
 		out[2 * i] = hex[mac[i] >> 4];
@@ -54,7 +47,7 @@ static bool mac_hex(const char *purpose, struct tg_span call_id,
 
 /* Splits "BODY/mac:HEX" and checks it; *body is set on TG_NG_OK only */
 static enum tg_ng_rc check_mac(const char *purpose, struct tg_span token,
-		struct tg_span call_id, struct tg_span secret, struct tg_span *body)
+		struct tg_span call_id, struct tg_ng_key *key, struct tg_span *body)
 {
 	size_t tail = mac_mark.len + TG_NG_MAC_HEX_OCTETS;
 	char want[TG_NG_MAC_HEX_OCTETS];
@@ -65,7 +58,7 @@ static enum tg_ng_rc check_mac(const char *purpose, struct tg_span token,
 	head = tg_span_of(token.ptr, token.len - tail);
 	if(!tg_span_eq(tg_span_of(token.ptr + head.len, mac_mark.len), mac_mark))
 		return TG_NG_MALFORMED;
-	if(!mac_hex(purpose, call_id, head, secret, want)
+	if(!mac_hex(purpose, call_id, head, key, want)
 			|| CRYPTO_memcmp(
 					   want, token.ptr + head.len + mac_mark.len, sizeof(want))
 					   != 0)
@@ -107,14 +100,14 @@ static void say_lists(struct tg_text *w, const struct tg_ng_profile *p)
 }
 
 static enum tg_ng_rc finish(struct tg_text *w, const char *purpose,
-		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span call_id, struct tg_ng_key *key, struct tg_arena *arena,
 		struct tg_span *out)
 {
 	char mac[TG_NG_MAC_HEX_OCTETS];
 
 	if(w->full)
 		return TG_NG_MALFORMED;
-	if(!mac_hex(purpose, call_id, tg_text_span(w), secret, mac))
+	if(!mac_hex(purpose, call_id, tg_text_span(w), key, mac))
 		return TG_NG_UNAUTHENTIC;
 	tg_text_say(w, "/mac:%.*s", TG_NG_MAC_HEX_OCTETS, mac);
 	if(w->full)
@@ -168,7 +161,7 @@ static bool say_leg(
 }
 
 enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
-		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span call_id, struct tg_ng_key *key, struct tg_arena *arena,
 		struct tg_span *out)
 {
 	char buffer[TG_NG_TOKEN_OCTETS_MAX + 1];
@@ -183,7 +176,7 @@ enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
 					&& !say_leg(&w, TG_NG_LEG_FROM, &t->from)))
 		return TG_NG_MALFORMED;
 	tg_text_say(&w, "/exp:%llu", (unsigned long long)t->expires);
-	return finish(&w, "tg-ng-v1", call_id, secret, arena, out);
+	return finish(&w, "tg-ng-v1", call_id, key, arena, out);
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -409,11 +402,11 @@ static enum tg_ng_rc read_token(
 }
 
 enum tg_ng_rc tg_ng_token_decode(struct tg_span token, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, struct tg_ng_token *out,
+		struct tg_ng_key *key, uint64_t now, struct tg_ng_token *out,
 		const char **why)
 {
 	struct tg_span body;
-	enum tg_ng_rc rc = check_mac("tg-ng-v1", token, call_id, secret, &body);
+	enum tg_ng_rc rc = check_mac("tg-ng-v1", token, call_id, key, &body);
 
 	memset(out, 0, sizeof(*out));
 	*why = "mac";
@@ -433,7 +426,7 @@ enum tg_ng_rc tg_ng_token_decode(struct tg_span token, struct tg_span call_id,
 /* ---- proof --------------------------------------------------------------- */
 
 enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
-		uint64_t expires, struct tg_span secret, struct tg_arena *arena,
+		uint64_t expires, struct tg_ng_key *key, struct tg_arena *arena,
 		struct tg_span *out)
 {
 	char buffer[TG_NG_TOKEN_OCTETS_MAX + 1];
@@ -445,7 +438,7 @@ enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
 		return TG_NG_MALFORMED;
 	tg_text_say(&w, "v1/leg:%s/exp:%llu", leg_name(leg),
 			(unsigned long long)expires);
-	return finish(&w, "tg-proof-v1", call_id, secret, arena, out);
+	return finish(&w, "tg-proof-v1", call_id, key, arena, out);
 }
 
 /* "leg:to/exp:T", nothing else; NONE: it is not that */
@@ -462,12 +455,12 @@ static enum tg_ng_leg read_proof(struct tg_span body, uint64_t *expires)
 }
 
 enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, enum tg_ng_leg *leg)
+		struct tg_ng_key *key, uint64_t now, enum tg_ng_leg *leg)
 {
 	uint64_t expires = 0;
 	enum tg_ng_leg proven;
 	struct tg_span body;
-	enum tg_ng_rc rc = check_mac("tg-proof-v1", value, call_id, secret, &body);
+	enum tg_ng_rc rc = check_mac("tg-proof-v1", value, call_id, key, &body);
 
 	*leg = TG_NG_LEG_NONE;
 	if(rc != TG_NG_OK)

@@ -36,15 +36,13 @@
 
 #include "base/arena.h"
 #include "base/media.h"
+#include "ng/key.h"
 
 #define TG_NG_KEY "trunkguard"
 #define TG_NG_PROOF_ATTRIBUTE "x-trunkguard"
 #define TG_NG_TOKEN_OCTETS_MAX 2048
 #define TG_NG_CALL_ID_OCTETS_MAX 1024
 #define TG_NG_MAC_HEX_OCTETS 64
-/* the shared secret: at least as long as its hash (RFC 2104 section 3) */
-#define TG_NG_SECRET_OCTETS_MIN 32
-#define TG_NG_SECRET_OCTETS_MAX 4096
 
 enum tg_ng_leg {
 	TG_NG_LEG_NONE = 0,
@@ -85,12 +83,12 @@ enum tg_ng_rc {
 
 /* The token without "trunkguard=", NUL behind it, in the arena */
 enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
-		struct tg_span call_id, struct tg_span secret, struct tg_arena *arena,
+		struct tg_span call_id, struct tg_ng_key *key, struct tg_arena *arena,
 		struct tg_span *out) __attribute__((warn_unused_result));
 
 /* Spans of *out point into token. The mac is checked before anything else */
 enum tg_ng_rc tg_ng_token_decode(struct tg_span token, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, struct tg_ng_token *out,
+		struct tg_ng_key *key, uint64_t now, struct tg_ng_token *out,
 		const char **why) __attribute__((warn_unused_result));
 
 /* Would keys made for the one profile do for the other, toward one peer? */
@@ -99,10 +97,10 @@ bool tg_ng_profile_same_keying(
 
 /* Value of the a=x-trunkguard line */
 enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
-		uint64_t expires, struct tg_span secret, struct tg_arena *arena,
+		uint64_t expires, struct tg_ng_key *key, struct tg_arena *arena,
 		struct tg_span *out) __attribute__((warn_unused_result));
 enum tg_ng_rc tg_ng_proof_check(struct tg_span value, struct tg_span call_id,
-		struct tg_span secret, uint64_t now, enum tg_ng_leg *leg)
+		struct tg_ng_key *key, uint64_t now, enum tg_ng_leg *leg)
 		__attribute__((warn_unused_result));
 
 #endif

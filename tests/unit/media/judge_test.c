@@ -373,8 +373,8 @@ static void strips_every_key_that_came_in_clear(void **state)
 
 /* ---- proof -------------------------------------------------------------------- */
 
-static const struct tg_span secret =
-		TG_SPAN_INIT("0123456789abcdef0123456789abcdef");
+#define SECRET TG_SPAN_INIT("0123456789abcdef0123456789abcdef")
+static struct tg_ng_key key = TG_NG_KEY_INIT(SECRET);
 static const struct tg_span call_id = TG_SPAN_INIT("call");
 
 static const char *proof(enum tg_ng_leg leg)
@@ -383,7 +383,7 @@ static const char *proof(enum tg_ng_leg leg)
 	char *line = tg_arena_get(&arena, 256);
 
 	assert_int_equal(
-			tg_ng_proof_encode(leg, call_id, 2000, secret, &arena, &value),
+			tg_ng_proof_encode(leg, call_id, 2000, &key, &arena, &value),
 			TG_NG_OK);
 	snprintf(line, 256, "a=x-trunkguard:%.*s\r\n", TG_SPAN_FMT(value));
 	return line;
@@ -391,10 +391,8 @@ static const char *proof(enum tg_ng_leg leg)
 
 static enum tg_reason check(const char *text, enum tg_ng_leg needed)
 {
-	struct tg_media_proof_ask p = {.needed = needed,
-			.call_id = call_id,
-			.secret = secret,
-			.now = 1000};
+	struct tg_media_proof_ask p = {
+			.needed = needed, .call_id = call_id, .key = &key, .now = 1000};
 	struct tg_sdp sdp;
 
 	assert_int_equal(tg_sdp_parse(tg_span_cstr(text), &arena, &sdp), TG_SDP_OK);

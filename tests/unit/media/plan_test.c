@@ -13,8 +13,8 @@
 
 #include "media/plan.h"
 
-static const struct tg_span secret =
-		TG_SPAN_INIT("0123456789abcdef0123456789abcdef");
+#define SECRET TG_SPAN_INIT("0123456789abcdef0123456789abcdef")
+static struct tg_ng_key key = TG_NG_KEY_INIT(SECRET);
 
 static struct tg_arena arena;
 static struct tg_pol_media plugin, native, clear;
@@ -40,7 +40,7 @@ static int setup(void **state)
 					.identity = TG_SPAN("gw.example.com")},
 			.offer = true,
 			.call_id = TG_SPAN("call"),
-			.secret = secret,
+			.key = &key,
 			.expires = 2000};
 	return 0;
 }
@@ -96,7 +96,7 @@ static struct tg_ng_token token(const char *text)
 
 	assert_non_null(value);
 	assert_int_equal(tg_ng_token_decode(tg_span_cstr(value), TG_SPAN("call"),
-							 secret, 1999, &t, &why),
+							 &key, 1999, &t, &why),
 			TG_NG_OK);
 	return t;
 }
@@ -258,8 +258,10 @@ static void an_unknown_side_is_refused(void **state)
 
 static void without_a_secret_there_is_no_plugin(void **state)
 {
+	static struct tg_ng_key none;
+
 	(void)state;
-	plan.secret = TG_SPAN("");
+	plan.key = &none;
 	assert_int_equal(refused(), TG_REASON_ENGINE_ABSENT);
 }
 

@@ -16,8 +16,10 @@
 
 #include "ng/profile.h"
 
-static const struct tg_span secret =
-		TG_SPAN_INIT("0123456789abcdef0123456789abcdef");
+#define SECRET TG_SPAN_INIT("0123456789abcdef0123456789abcdef")
+static struct tg_ng_key key = TG_NG_KEY_INIT(SECRET);
+static struct tg_ng_key other =
+		TG_NG_KEY_INIT(TG_SPAN_INIT("0123456789abcdef0123456789abcdeX"));
 static const struct tg_span call_id = TG_SPAN_INIT("call@edge.lab.test");
 
 static struct tg_arena arena;
@@ -62,7 +64,7 @@ static struct tg_span token_of(const struct tg_ng_token *t)
 	struct tg_span token;
 
 	assert_int_equal(
-			tg_ng_token_encode(t, call_id, secret, &arena, &token), TG_NG_OK);
+			tg_ng_token_encode(t, call_id, &key, &arena, &token), TG_NG_OK);
 	assert_int_equal(token.ptr[token.len], 0);
 	return token;
 }
@@ -71,7 +73,7 @@ static enum tg_ng_rc decode(struct tg_span token, struct tg_ng_token *out)
 {
 	const char *why;
 	enum tg_ng_rc rc =
-			tg_ng_token_decode(token, call_id, secret, 1000, out, &why);
+			tg_ng_token_decode(token, call_id, &key, 1000, out, &why);
 
 	assert_true((rc == TG_NG_OK) == (why == NULL));
 	return rc;
@@ -87,7 +89,7 @@ static struct tg_span sign(const char *purpose, const char *body)
 			TG_SPAN_FMT(call_id), body);
 	int used = sprintf(out, "%s/mac:", body);
 
-	assert_non_null(HMAC(EVP_sha256(), secret.ptr, (int)secret.len,
+	assert_non_null(HMAC(EVP_sha256(), key.secret.ptr, (int)key.secret.len,
 			(unsigned char *)text, (size_t)len, mac, &n));
 	for(unsigned i = 0; i < n; i++)
 		used += sprintf(out + used, "%02x", mac[i]);
@@ -187,23 +189,22 @@ static void every_touched_octet_is_refused(void **state)
 
 static void is_bound_to_call_secret_and_time(void **state)
 {
+	static struct tg_ng_key none;
 	struct tg_ng_token t = full(), out;
 	struct tg_span token = token_of(&t);
 	const char *why;
 
 	(void)state;
-	assert_int_equal(tg_ng_token_decode(
-							 token, TG_SPAN("other"), secret, 1000, &out, &why),
-			TG_NG_UNAUTHENTIC);
-	assert_int_equal(tg_ng_token_decode(token, call_id,
-							 TG_SPAN("0123456789abcdef0123456789abcdeX"), 1000,
-							 &out, &why),
+	assert_int_equal(
+			tg_ng_token_decode(token, TG_SPAN("other"), &key, 1000, &out, &why),
 			TG_NG_UNAUTHENTIC);
 	assert_int_equal(
-			tg_ng_token_decode(token, call_id, secret, 2000, &out, &why),
+			tg_ng_token_decode(token, call_id, &other, 1000, &out, &why),
+			TG_NG_UNAUTHENTIC);
+	assert_int_equal(tg_ng_token_decode(token, call_id, &key, 2000, &out, &why),
 			TG_NG_EXPIRED);
 	assert_int_equal(
-			tg_ng_token_decode(token, call_id, TG_SPAN(""), 1, &out, &why),
+			tg_ng_token_decode(token, call_id, &none, 1, &out, &why),
 			TG_NG_UNAUTHENTIC);
 }
 
@@ -279,14 +280,14 @@ static void refuses_to_write_what_it_would_not_read(void **state)
 	struct tg_span out;
 
 	(void)state;
-#define REFUSED(change)                                                \
-	do {                                                               \
-		t = full();                                                    \
-		change;                                                        \
-		assert_int_not_equal(                                          \
-				tg_ng_token_encode(&t, call_id, secret, &arena, &out), \
-				TG_NG_OK);                                             \
-		assert_null(out.ptr);                                          \
+#define REFUSED(change)                                              \
+	do {                                                             \
+		t = full();                                                  \
+		change;                                                      \
+		assert_int_not_equal(                                        \
+				tg_ng_token_encode(&t, call_id, &key, &arena, &out), \
+				TG_NG_OK);                                           \
+		assert_null(out.ptr);                                        \
 	} while(0)
 	REFUSED(t.legs = TG_NG_LEG_NONE);
 	REFUSED(t.to.level = TG_LEVEL_NONE);
@@ -305,7 +306,7 @@ static void refuses_to_write_what_it_would_not_read(void **state)
 
 static enum tg_ng_rc check(struct tg_span proof, enum tg_ng_leg *leg)
 {
-	return tg_ng_proof_check(proof, call_id, secret, 1000, leg);
+	return tg_ng_proof_check(proof, call_id, &key, 1000, leg);
 }
 
 static void a_proof_is_read_and_bound(void **state)
@@ -316,19 +317,19 @@ static void a_proof_is_read_and_bound(void **state)
 	(void)state;
 	for(unsigned i = TG_NG_LEG_TO; i <= TG_NG_LEG_BOTH; i++) {
 		assert_int_equal(tg_ng_proof_encode((enum tg_ng_leg)i, call_id, 2000,
-								 secret, &arena, &proof),
+								 &key, &arena, &proof),
 				TG_NG_OK);
 		assert_int_equal(check(proof, &leg), TG_NG_OK);
 		assert_int_equal(leg, i);
 	}
 	assert_int_equal(
-			tg_ng_proof_check(proof, TG_SPAN("other"), secret, 1000, &leg),
+			tg_ng_proof_check(proof, TG_SPAN("other"), &key, 1000, &leg),
 			TG_NG_UNAUTHENTIC);
-	assert_int_equal(tg_ng_proof_check(proof, call_id, secret, 2000, &leg),
-			TG_NG_EXPIRED);
+	assert_int_equal(
+			tg_ng_proof_check(proof, call_id, &key, 2000, &leg), TG_NG_EXPIRED);
 	assert_int_equal(leg, TG_NG_LEG_NONE);
-	assert_int_not_equal(tg_ng_proof_encode(TG_NG_LEG_NONE, call_id, 2000,
-								 secret, &arena, &proof),
+	assert_int_not_equal(tg_ng_proof_encode(TG_NG_LEG_NONE, call_id, 2000, &key,
+								 &arena, &proof),
 			TG_NG_OK);
 }
 

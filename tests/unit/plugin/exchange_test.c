@@ -20,7 +20,8 @@
 #define CRYPTO "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " KEY_A "\r\n"
 
 static struct tg_ngx_host host;
-static struct tg_span signing; /* the secret of the test's Kamailio */
+static struct tg_ng_key shared, foreign;
+static struct tg_ng_key *signing; /* of the test's Kamailio */
 static struct tg_ngx x;
 static struct tg_arena arena;
 static struct tg_addr inside, outside;
@@ -36,7 +37,9 @@ static uint64_t now(void)
 static int start(void **state)
 {
 	(void)state;
-	host.secret = signing = TG_SPAN(SECRET);
+	tg_ng_key_init(&shared, TG_SPAN(SECRET));
+	tg_ng_key_init(&foreign, TG_SPAN("another secret of the right length"));
+	host.key = signing = &shared;
 	host.now_sec = now;
 	tg_addr_parse(TG_SPAN("10.0.0.1"), &inside);
 	tg_addr_parse(TG_SPAN("198.51.100.1"), &outside);
@@ -312,12 +315,12 @@ static void forged_and_stale_tokens_are_refused(void **state)
 								   PHONE "m=audio 9000 RTP/AVP 0\r\n", &t));
 	assert_true(contains(seen, "expired"));
 	t.expires = 1000060;
-	signing = TG_SPAN("another secret of the right length");
+	signing = &foreign;
 	assert_int_equal(
 			TG_NGX_ANSWER, ask("offer", "forged", "a", NULL,
 								   PHONE "m=audio 9000 RTP/AVP 0\r\n", &t));
 	assert_true(contains(seen, "not authentic"));
-	signing = host.secret;
+	signing = host.key;
 	tg_ngx_finish(&x);
 	assert_int_equal(0, tg_ses_calls_count());
 }
@@ -574,8 +577,8 @@ static void any_cut_of_a_request_does_no_harm(void **state)
 	put(dict, "call-id", "cut");
 	put(dict, "from-tag", "a");
 	put(dict, "sdp", PHONE "m=audio 9000 RTP/SAVP 0\r\n" CRYPTO);
-	assert_int_equal(TG_NG_OK, tg_ng_token_encode(&t, TG_SPAN("cut"),
-									   host.secret, &arena, &token));
+	assert_int_equal(TG_NG_OK,
+			tg_ng_token_encode(&t, TG_SPAN("cut"), host.key, &arena, &token));
 	tg_ben_set_string(dict, &arena, TG_NG_KEY, token);
 	body = tg_ben_encode(dict, &arena);
 	for(size_t i = 0; i < body.len; i++) {
