@@ -43,7 +43,7 @@ KAMAILIO = ("modules/tls_policy/", "modules/srtp_policy/", "modules/mras/",
 LIBRARIES = {
     "openssl/": {"modules/lib/x509", "modules/lib/fips", "modules/lib/ng", "modules/lib/mras",
                  "modules/tls_policy", "modules/mras", "rtp_plugin", "tests"},
-    "libxml/": {"modules/lib/mras"},
+    "libxml/": {"modules/lib/mras", "tests"},
     "srtp2/": {"rtp_plugin", "tests"},
     "cmocka.h": {"tests"},
 }
