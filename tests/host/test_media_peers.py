@@ -2,106 +2,31 @@
 """Secured legs against ffmpeg's SRTP; hundreds of calls that come and go
 under media; a daemon that is killed. See tests/support/rtpcall.py for the
 picture of the calls between two daemons."""
-import base64
 import os
-import re
 import shutil
-import subprocess
 import tempfile
 import threading
 import unittest
 
+from farprogram import FAR, FIRST, TWO_SIDES, FarProgram
 from proc import listens, wait_until
-from rtp import Endpoint, describe, media_of, packet, payload_of
+from rtp import describe, packet, payload_of
 from rtpcall import PATTERN, Bench, Call, payloads
 
-FAR = "127.0.0.21"
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
-TWO_SIDES = {"direction": ["in", "out"]}
-FIRST = 65500  # sequence number, so that it wraps
 
 
 @unittest.skipUnless(shutil.which("ffmpeg"), "no ffmpeg command")
-class Ffmpeg(Bench):
+class Ffmpeg(FarProgram):
     """The far end is ffmpeg, which knows nothing but SRTP with a given key
     (A5, A15)"""
 
-    numbers = iter(range(20000, 21000, 10))
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="ffmpeg-")
-        self.addCleanup(shutil.rmtree, self.folder)
-        # every 16 octets of it are there once, so their place is known
-        self.sound = b"".join(b"%08x clear! " % i for i in range(1600))
-        with open(self.path("in.ul"), "wb") as f:
-            f.write(self.sound)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
     def run_ffmpeg(self, *arguments):
-        process = subprocess.Popen(
-            ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin",
-             *arguments], stdin=subprocess.DEVNULL)
-
-        def end():
-            process.kill()
-            process.wait()
-        self.addCleanup(end)
-        return process
-
-    def open(self, suite, phone_calls):
-        """-> phone, where it sends to, trunk port, (far port, far key), key
-        of the edge"""
-        port = next(self.numbers)
-        phone = Endpoint("127.0.0.64", port + 20000)
-        self.addCleanup(phone.close)
-        key = base64.b64encode(os.urandom(30)).decode()
-        ng = self.edge.ng()
-        self.addCleanup(ng.close)
-        of_phone = describe(phone.address, [
-            ("audio", phone.port, "RTP/AVP", "0", [])])
-
-        def of_far(tag):
-            return describe(FAR, [("audio", port, "RTP/SAVP", "0", [
-                f"crypto:{tag} {suite} inline:{key}"])])
-
-        def ask(command, leg, sdp, **more):
-            reply = ng.secured(command, f"{self.id()}{suite}{phone_calls}", leg,
-                               {"suites": suite}, from_tag="a", sdp=sdp,
-                               **more)
-            self.assertEqual("ok", reply["result"], reply)
-            return reply["sdp"]
-
-        if phone_calls:
-            to_far = ask("offer", "to", of_phone, **TWO_SIDES)
-            to_phone = ask("answer", "to", of_far(1), to_tag="b")
-        else:
-            to_phone = ask("offer", "from", of_far(7),
-                           direction=["out", "in"])
-            to_far = ask("answer", "from", of_phone, to_tag="b")
-        edge_key = re.search(rf"a=crypto:\d+ {suite} inline:([^|\s]+)",
-                             to_far)[1]
-        return (phone, media_of(to_phone)[0][:2], media_of(to_far)[0],
-                (port, key), edge_key)
-
-    def assert_nothing_clear(self, port, at_least):
-        self.assertEqual("127.0.0.2", port[0])
-        seen = [p[4] for p in self.wire.collect()
-                if port[:2] in (p[0:2], p[2:4])]
-        self.assertGreaterEqual(len(seen), at_least)
-        for data in seen:
-            self.assertNotIn(b" clear! ", data)
-
-    def each(self, body):
-        for suite in SUITES:
-            for phone_calls in (True, False):
-                with self.subTest(suite=suite, phone_calls=phone_calls):
-                    self.forget()
-                    body(suite, *self.open(suite, phone_calls))
+        return self.run_program("ffmpeg", "-hide_banner", "-loglevel",
+                                "error", "-nostdin", *arguments)
 
     def test_ffmpeg_sends(self):
-        self.each(self.ffmpeg_sends)
+        self.each(SUITES, self.ffmpeg_sends)
 
     def ffmpeg_sends(self, suite, phone, _, trunk, far, __):
         url = (f"srtp://{trunk[0]}:{trunk[1]}?rtcpport={trunk[2]}"
@@ -110,18 +35,11 @@ class Ffmpeg(Bench):
                         self.path("in.ul"), "-c:a", "copy", "-seq", str(FIRST),
                         "-srtp_out_suite", suite, "-srtp_out_params", far[1],
                         "-f", "rtp", url)
-        got = {}  # by number: the daemon's threads may change the order
-        while sum(map(len, got.values())) < len(self.sound):
-            data = phone.receive(1, 5)
-            if not data:
-                break
-            number = int.from_bytes(data[0][2:4], "big")
-            got[(number - FIRST) % 65536] = payload_of(data[0])
-        self.assertEqual(self.sound, b"".join(got[i] for i in sorted(got)))
+        self.assertEqual(self.sound, self.listen(phone), self.said())
         self.assert_nothing_clear(trunk, 100)
 
     def test_ffmpeg_receives(self):
-        self.each(self.ffmpeg_receives)
+        self.each(SUITES, self.ffmpeg_receives)
 
     def ffmpeg_receives(self, suite, phone, to_edge, trunk, far, edge_key):
         with open(self.path("in.sdp"), "w", encoding="ascii") as f:
@@ -134,25 +52,13 @@ class Ffmpeg(Bench):
             "mulaw", self.path("out.ul"))
         wait_until(lambda: listens("udp", "0.0.0.0", far[0])
                    or listens("udp", FAR, far[0]), "ffmpeg's port", 10)
-        n = len(self.sound) // 160
-        for i in range(n):
-            phone.send(packet(FIRST + i, self.sound[160 * i:160 * i + 160]),
-                       to_edge)
-            phone.receive(1, 0.005)  # pace
-        self.assert_nothing_clear(trunk, n)
-
-        def heard():
-            try:
-                with open(self.path("out.ul"), "rb") as f:
-                    return f.read()
-            except FileNotFoundError:
-                return b""
+        self.assert_nothing_clear(trunk, self.talk(phone, to_edge))
         # it may play only from the first packets it has looked at
-        wait_until(lambda: len(heard()) > len(self.sound) * 3 // 4,
+        wait_until(lambda: len(self.written()) > len(self.sound) * 3 // 4,
                    "what ffmpeg heard", 10)
         process.kill()
         process.wait()
-        self.assertIn(heard(), self.sound)
+        self.assertIn(self.written(), self.sound)
 
 
 class Pump:
