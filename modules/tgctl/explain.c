@@ -295,7 +295,6 @@ static void print_resumption(const struct facts *f)
 static bool certificate(struct facts *f, struct tg_pol_verdict *v)
 {
 	const struct tg_judge_in in = {.policy = f->policy,
-			.staple_follows = true,
 			.conn = f->conn,
 			.leaf = f->leaf,
 			.untrusted = f->untrusted,

@@ -173,7 +173,8 @@ enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now)
 		else if(!f->established)
 			state = TLSP_CONN_OPEN;
 		else if(f->generation != generation
-				|| (f->not_after && now > f->not_after))
+				|| (f->not_after && now > f->not_after)
+				|| tlsp_status_moved(&f->status))
 			state = TLSP_CONN_STALE;
 		else
 			state = TLSP_CONN_GOOD;

@@ -167,6 +167,7 @@ static void read_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		out->peer = tlsp_facts_peer(snap, facts);
 		out->clients = tlsp_facts_clients(snap, facts);
 		out->audited = facts->audited;
+		out->held = facts->held;
 		out->tls_version = facts->tls_version;
 	}
 }
@@ -239,6 +240,7 @@ static void read_connection(const struct tlsp_snap *snap, int id,
 	out->peer = tlsp_facts_peer(snap, facts);
 	out->clients = tlsp_facts_clients(snap, facts);
 	out->audited = facts->audited;
+	out->held = facts->held;
 	out->conn.remote = facts->remote;
 	out->conn.remote_port = facts->remote_port;
 }

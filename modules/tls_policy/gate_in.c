@@ -6,6 +6,7 @@
  * request gets a stateless answer that says why, where one can be given; a
  * refused reply goes no further.
  */
+#include "core/data_lump_rpl.h"
 #include "core/dprint.h"
 #include "core/pt.h"
 #include "core/script_cb.h"
@@ -13,6 +14,9 @@
 #include "modules/sl/sl.h"
 
 #include "tls_policy/tlsp.h"
+
+/* RFC 3261 20.33: a status takes a moment to come */
+#define RETRY_AFTER "Retry-After: 5\r\n"
 
 bool tlsp_refusing;
 
@@ -67,6 +71,8 @@ static int answer(struct sip_msg *msg, enum tg_reason reason, bool stateful)
 	if(!info->sip_code || msg->first_line.type != SIP_REQUEST
 			|| msg->REQ_METHOD == METHOD_ACK)
 		return -1;
+	if(reason == TG_REASON_OCSP_UNKNOWN)
+		add_lump_rpl(msg, RETRY_AFTER, sizeof(RETRY_AFTER) - 1, LUMP_RPL_HDR);
 	tlsp_refusing = true;
 	if(stateful && slb.freply)
 		result = slb.freply(msg, (int)info->sip_code, &phrase);

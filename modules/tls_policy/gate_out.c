@@ -428,6 +428,7 @@ static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
 		egress.conn.direction = TG_POL_OUT;
 		egress.judged = f.established && f.allowed;
 		egress.audited = f.audited;
+		egress.held = f.held;
 		egress.peer = tlsp_facts_peer(snap, &f);
 		egress.clients = tlsp_facts_clients(snap, &f);
 		egress.refusal = tlsp_refusing;

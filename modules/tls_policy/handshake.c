@@ -269,7 +269,10 @@ static void prepare_client(
 		f->joined = tls == &a.joined;
 	}
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	if(!wanted || (wanted->trust && wanted->trust->ocsp_staple))
+	if(!wanted
+			|| (wanted->trust
+					&& (wanted->trust->ocsp_staple
+							|| wanted->trust->ocsp_fetch)))
 		SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 	/* nothing can be stopped here: the certificate's turn will do it */
 	if(!tls || !apply_profile(ssl, tls))
@@ -439,7 +442,7 @@ static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 {
 	const char *cipher = SSL_get_cipher_name(ssl);
 	struct tg_pol_verdict v = {0};
-	char detail[32];
+	char detail[80];
 
 	if(!f->judged && SSL_session_reused(ssl))
 		take_up(snap, ssl, f);
@@ -468,8 +471,9 @@ static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 		v.rule = v.peer->where;
 	else if(v.clients)
 		v.rule = v.clients->where;
-	snprintf(detail, sizeof(detail), "%s%s", SSL_get_version(ssl),
-			f->resumed ? " resumed" : "");
+	snprintf(detail, sizeof(detail), "%s%s%s", SSL_get_version(ssl),
+			f->resumed ? " resumed" : "",
+			f->held ? "; waits for the status of its certificate" : "");
 	report(snap, f, &v, detail);
 }
 

@@ -317,6 +317,9 @@ static void forget_ticket(struct tlsp_facts *f)
 	f->ticket = false;
 	f->peer = f->clients = TLSP_NOBODY;
 	f->not_after = 0;
+	f->held = false;
+	f->status_until = 0;
+	memset(&f->status, 0, sizeof(f->status));
 	f->identity[0] = 0;
 }
 

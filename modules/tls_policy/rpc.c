@@ -133,6 +133,37 @@ static void rpc_crls(rpc_t *rpc, void *ctx)
 	tlsp_crls_each(add_crl, &l);
 }
 
+/* ---- status of certificates ---------------------------------------------------- */
+
+static bool add_status(void *ctx, const struct tlsp_status_view *v)
+{
+	static const char *const states[] = {"unknown", "good", "revoked"};
+	struct output *l = ctx;
+	char until[32] = "", taken[32] = "", due[32];
+	void *at;
+
+	if(l->rpc->add(l->ctx, "{", &at) < 0)
+		return false;
+	if(v->said.state == TG_X509_STATE_GOOD)
+		put_utc(until, v->said.until);
+	if(v->taken)
+		put_utc(taken, v->taken);
+	put_utc(due, v->due);
+	l->rpc->struct_add(at, "sssssssds", "certificate", v->certificate, "trust",
+			v->trust, "state", states[v->said.state], "until", until,
+			"answered", taken, "asked_again", due, "flight",
+			v->flying ? "under way" : "none", "failures", (int)v->failures,
+			"error", v->error[0] ? v->error : v->said.detail);
+	return true;
+}
+
+static void rpc_ocsp(rpc_t *rpc, void *ctx)
+{
+	struct output l = {rpc, ctx};
+
+	tlsp_status_each(add_status, &l);
+}
+
 /* ---- our certificates --------------------------------------------------------- */
 
 static void add_own(void *ctx, const struct tlsp_own *o, time_t not_after)
@@ -210,6 +241,8 @@ static const char *state_name(const struct tlsp_facts *f)
 		return "denied";
 	if(!f->established)
 		return "handshake";
+	if(f->held)
+		return "pending";
 	return f->audited ? "audit" : "allowed";
 }
 
@@ -329,6 +362,8 @@ static const char *doc_status[] = {
 static const char *doc_sweep[] = {
 		"Looks at the CRLs and judges all connections now", 0};
 static const char *doc_crls[] = {"Lists the CRLs that are watched", 0};
+static const char *doc_ocsp[] = {
+		"Lists what is known of the status of certificates", 0};
 static const char *doc_certificates[] = {
 		"Lists our own certificates and what is wrong with them", 0};
 static const char *doc_peers[] = {"Lists the peers of the policy", 0};
@@ -341,6 +376,7 @@ rpc_export_t tlsp_rpcs[] = {{"tls_policy.reload", rpc_reload, doc_reload, 0},
 		{"tls_policy.status", rpc_status, doc_status, 0},
 		{"tls_policy.sweep", rpc_sweep, doc_sweep, 0},
 		{"tls_policy.crls", rpc_crls, doc_crls, RET_ARRAY},
+		{"tls_policy.ocsp", rpc_ocsp, doc_ocsp, RET_ARRAY},
 		{"tls_policy.certificates", rpc_certificates, doc_certificates,
 				RET_ARRAY},
 		{"tls_policy.peers", rpc_peers, doc_peers, RET_ARRAY},

@@ -16,7 +16,8 @@ static stat_var *allowed;
 static stat_var *audited;
 static stat_var *closed;
 static stat_var *resumed;
-static stat_var *crl[3]; /* by event */
+static stat_var *crl[3];  /* by event */
+static stat_var *ocsp[4]; /* by event */
 static stat_var *refused[TG_REASON_COUNT];
 static char names[TG_REASON_COUNT][NAME_OCTETS];
 
@@ -46,7 +47,11 @@ int tlsp_stats_init(void)
 			|| add("closed", &closed) < 0 || add("resumed", &resumed) < 0
 			|| add("crl_taken", &crl[TLSP_CRL_TAKEN]) < 0
 			|| add("crl_refused", &crl[TLSP_CRL_REFUSED]) < 0
-			|| add("crl_stale", &crl[TLSP_CRL_STALE]) < 0)
+			|| add("crl_stale", &crl[TLSP_CRL_STALE]) < 0
+			|| add("ocsp_taken", &ocsp[TLSP_OCSP_TAKEN]) < 0
+			|| add("ocsp_failed", &ocsp[TLSP_OCSP_FAILED]) < 0
+			|| add("ocsp_held", &ocsp[TLSP_OCSP_HELD]) < 0
+			|| add("ocsp_unproven", &ocsp[TLSP_OCSP_UNPROVEN]) < 0)
 		return -1;
 	if(register_stat("tls_policy", "own_certificate_days",
 			   (stat_var **)tlsp_own_days, STAT_IS_FUNC)
@@ -87,4 +92,9 @@ void tlsp_stats_count_resumed(void)
 void tlsp_stats_count_crl(enum tlsp_crl_event event)
 {
 	update_stat(crl[event], 1);
+}
+
+void tlsp_stats_count_ocsp(enum tlsp_ocsp_event event)
+{
+	update_stat(ocsp[event], 1);
 }

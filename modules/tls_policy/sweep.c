@@ -24,6 +24,7 @@ struct sweep {
 	time_t now;
 	unsigned again;
 	struct tlsp_swept *swept; /* NULL: nobody asks */
+	uint32_t place;           /* of tlsp_sweep_status */
 };
 
 /* As a sender does that wants a connection closed: tcp_main takes our count */
@@ -55,8 +56,7 @@ static bool is_over(struct sweep *s, const struct tlsp_facts *f)
 		return s->now - f->since > 10;
 	if(!f->established)
 		return f->deadline && s->now > f->deadline;
-	if(f->generation == s->snap->generation
-			&& (!f->not_after || s->now <= f->not_after))
+	if(tlsp_facts_current(s->snap, f))
 		return false;
 	s->again++;
 	if(s->swept)
@@ -106,6 +106,27 @@ void tlsp_sweep_all(struct tlsp_swept *out)
 
 	memset(out, 0, sizeof(*out));
 	tlsp_conn_each(look_at_each, &s);
+	tlsp_snap_unref(s.snap);
+	tlsp_snap_reclaim();
+}
+
+/* ---- those of one certificate ---------------------------------------------- */
+
+static bool look_at_status(void *ctx, const struct tlsp_facts *f)
+{
+	struct sweep *s = ctx;
+
+	if(f->status.place == s->place && f->established && is_over(s, f))
+		close_connection(f->id);
+	return true;
+}
+
+void tlsp_sweep_status(uint32_t place)
+{
+	struct sweep s = {
+			.now = time(NULL), .snap = tlsp_snap_ref(), .place = place};
+
+	tlsp_conn_each(look_at_status, &s);
 	tlsp_snap_unref(s.snap);
 	tlsp_snap_reclaim();
 }

@@ -130,6 +130,7 @@ static int mod_init(void)
 			|| tlsp_gate_in_init() < 0 || tlsp_next_hop_init() < 0
 			|| tlsp_gate_out_init() < 0 || tlsp_dialogs_init() < 0
 			|| tlsp_challenge_init() < 0 || tlsp_crls_init() < 0
+			|| tlsp_fetch_init() < 0
 			|| tlsp_own_init() < 0 || tlsp_hook_init() < 0)
 		return -1;
 	tlsp_tls_cfg_warn();
@@ -142,7 +143,10 @@ static int child_init(int rank)
 		return tlsp_next_hop_start();
 	if(rank != PROC_MAIN)
 		return 0;
-	return tlsp_waiting_fork() < 0 ? -1 : tlsp_crls_fork();
+	return tlsp_waiting_fork() < 0 || tlsp_crls_fork() < 0
+						   || tlsp_fetch_fork() < 0
+				   ? -1
+				   : 0;
 }
 
 static void destroy(void)

@@ -82,6 +82,12 @@ struct tg_judge *tlsp_judge(void);
 #define TLSP_NOBODY UINT32_MAX
 #define TLSP_NAME_OCTETS 256
 
+/* What a verdict was made of: a place of status.c as it was then */
+struct tlsp_status_ref {
+	uint32_t place; /* number + 1; 0: none */
+	uint32_t version;
+};
+
 /* Copied as a whole, under the lock: never seen half-written */
 struct tlsp_facts {
 	int id; /* of Kamailio's connection */
@@ -112,9 +118,12 @@ struct tlsp_facts {
 	time_t since;
 	time_t deadline; /* inbound: when its handshake has to be over */
 	bool staple_due; /* outbound: allowed, if the status that follows is good */
-	time_t staple_until; /* of the stapled OCSP response; 0: none */
-	bool pending;        /* counted as such by limits.c */
-	bool declared;       /* a peer names its address */
+	time_t status_until; /* how long an OCSP response holds; 0: none */
+	bool held;           /* up, but nothing passes: its status is asked for */
+	time_t held_until;
+	struct tlsp_status_ref status; /* fetched; what the verdict rests on */
+	bool pending;                  /* counted as such by limits.c */
+	bool declared;                 /* a peer names its address */
 	/* from here on, what a gate does not need: see tlsp_conn_get_head */
 	char cipher[48];
 	char sni[TLSP_NAME_OCTETS];
@@ -132,7 +141,8 @@ enum tlsp_conn_state {
 	TLSP_CONN_UNKNOWN = 0, /* no record */
 	TLSP_CONN_OPEN,        /* in its handshake */
 	TLSP_CONN_DENIED,
-	TLSP_CONN_STALE, /* judged by another snapshot, or past its validity */
+	TLSP_CONN_STALE, /* judged by another snapshot, on another status, or past
+		its validity */
 	TLSP_CONN_GOOD
 };
 
@@ -206,6 +216,10 @@ bool tlsp_conn_current_head(
 /* Outbound: NULL when any that may be there will do, or by another policy */
 const struct tg_pol_peer *tlsp_facts_wanted(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f);
+/* Is its verdict one that would be made now? */
+bool tlsp_facts_current(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f);
+
 const struct tg_pol_peer *tlsp_facts_peer(
 		const struct tlsp_snap *snap, const struct tlsp_facts *f);
 const struct tg_pol_clients *tlsp_facts_clients(
@@ -420,6 +434,8 @@ struct tlsp_swept {
 };
 /* All of them, now */
 void tlsp_sweep_all(struct tlsp_swept *out);
+/* Those whose verdict rests on that place of status.c (number + 1) */
+void tlsp_sweep_status(uint32_t place);
 
 /* ---- crls.c: the CRLs of the policy, watched ------------------------------- */
 
@@ -444,6 +460,55 @@ bool tlsp_crls_look_now(
 typedef bool (*tlsp_crl_seen_fn)(void *ctx, const struct tlsp_crl *crl);
 void tlsp_crls_each(tlsp_crl_seen_fn fn, void *ctx);
 
+/* ---- status.c: what is known of the status of certificates ----------------- */
+
+#define TLSP_STATUS_MAX 4096
+
+int tlsp_status_init(void);
+/*
+ * What is known now; what is not known or old is asked for by the process of
+ * fetch.c. *ref is for tlsp_status_moved; place 0: there is no room.
+ */
+void tlsp_status_ask(const struct tg_pol_trust *trust, X509 *leaf, X509 *issuer,
+		bool allow_sha1, struct tg_x509_status *out,
+		struct tlsp_status_ref *ref);
+/* Does that place say something else by now? No lock */
+bool tlsp_status_moved(const struct tlsp_status_ref *ref);
+/* A connection that is up still rests on it */
+void tlsp_status_touch(const struct tlsp_status_ref *ref);
+
+/* One certificate to ask about, at most once at a time */
+struct tlsp_errand {
+	uint32_t place;
+	char *block;                 /* malloc's; the spans below borrow from it */
+	struct tg_span leaf, issuer; /* DER */
+	struct tg_span trust;        /* name */
+	bool allow_sha1;
+};
+/* look: at all of them, not only when a handshake asked. False: none is due */
+bool tlsp_status_next(bool look, struct tlsp_errand *out);
+/* Ends it. True: connections that rest on it have to be judged again */
+bool tlsp_status_done(const struct tlsp_errand *errand,
+		const struct tg_x509_status *said, uint32_t refresh_sec);
+void tlsp_status_later(const struct tlsp_errand *errand);
+
+struct tlsp_status_view {
+	char certificate[256], trust[256];
+	struct tg_x509_status said;
+	char error[128]; /* why the last try brought nothing; empty: it did */
+	bool flying;
+	unsigned failures; /* since the last answer */
+	time_t taken, due; /* taken 0: never */
+};
+/* Calls back with a copy of each; until false is returned */
+typedef bool (*tlsp_status_fn)(void *ctx, const struct tlsp_status_view *v);
+void tlsp_status_each(tlsp_status_fn fn, void *ctx);
+
+/* ---- fetch.c: the process that asks responders ------------------------------ */
+
+int tlsp_fetch_init(void);
+int tlsp_fetch_fork(void);
+
 /* ---- log.c, stats.c -------------------------------------------------------- */
 
 struct tlsp_report {
@@ -464,6 +529,13 @@ void tlsp_stats_count_closed(void);
 void tlsp_stats_count_resumed(void);
 enum tlsp_crl_event { TLSP_CRL_TAKEN = 0, TLSP_CRL_REFUSED, TLSP_CRL_STALE };
 void tlsp_stats_count_crl(enum tlsp_crl_event event);
+enum tlsp_ocsp_event {
+	TLSP_OCSP_TAKEN = 0, /* a responder answered */
+	TLSP_OCSP_FAILED,
+	TLSP_OCSP_HELD,    /* a connection waits for its status */
+	TLSP_OCSP_UNPROVEN /* served without one: revocation = soft */
+};
+void tlsp_stats_count_ocsp(enum tlsp_ocsp_event event);
 
 /* ---- startup.c --------------------------------------------------------------- */
 

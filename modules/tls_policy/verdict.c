@@ -87,10 +87,62 @@ static void check_version(const struct tlsp_snap *snap,
 	tg_pol_apply_audit(snap->policy, v);
 }
 
+/* ---- status ----------------------------------------------------------------- */
+
+#define TRUSTS_MAX 16 /* as many as candidates */
+
+/* A candidate that was not it may have been asked about, too */
+struct asking {
+	unsigned n;
+	struct {
+		const struct tg_pol_trust *trust;
+		struct tlsp_status_ref ref;
+	} asked[TRUSTS_MAX];
+};
+
+static void ask_status(void *ctx, const struct tg_pol_trust *trust, X509 *leaf,
+		X509 *issuer, bool allow_sha1, struct tg_x509_status *out)
+{
+	struct asking *a = ctx;
+
+	if(a->n == TRUSTS_MAX)
+		return;
+	a->asked[a->n].trust = trust;
+	tlsp_status_ask(
+			trust, leaf, issuer, allow_sha1, out, &a->asked[a->n++].ref);
+}
+
+static void keep_status(const struct asking *a, const struct tg_judge_out *out,
+		struct tlsp_facts *f)
+{
+	const struct tg_pol_peer *peer = out->verdict.peer;
+
+	memset(&f->status, 0, sizeof(f->status));
+	for(unsigned i = 0; peer && i < a->n; i++) {
+		if(a->asked[i].trust == peer->trust)
+			f->status = a->asked[i].ref;
+	}
+	if(out->pending && !f->held)
+		tlsp_stats_count_ocsp(TLSP_OCSP_HELD);
+	if(f->allowed && !out->pending && out->x509.status_open && !f->established)
+		tlsp_stats_count_ocsp(TLSP_OCSP_UNPROVEN);
+	f->held = out->pending;
+	f->held_until = out->pending ? out->pending_until : 0;
+	f->status_until = out->x509.ocsp_until;
+}
+
+/* Toward a next hop: what comes with its certificate is looked at */
+static bool looks_at_staple(const struct tg_pol_trust *trust)
+{
+	return trust && (trust->ocsp_staple || trust->ocsp_fetch)
+		   && trust->revocation != TG_POL_REV_OFF;
+}
+
 void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 		X509 *leaf, STACK_OF(X509) *chain, const struct tg_span *staple,
 		struct tg_judge_out *out)
 {
+	struct asking asking = {0};
 	struct tg_judge_in in = {
 			.policy = snap->policy,
 			.generation = snap->generation,
@@ -99,9 +151,13 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 			.untrusted = chain,
 			.at = time(NULL),
 			.established = f->established,
-			.staple_follows = !staple,
+			.staple_follows =
+					!staple && !f->established && f->direction == TG_POL_OUT,
 			.staple = staple ? *staple : tg_span_of(NULL, 0),
-			.staple_until = f->staple_until,
+			.status = ask_status,
+			.status_ctx = &asking,
+			.status_until = f->status_until,
+			.pending_until = f->held ? f->held_until : 0,
 			.spread = (uint32_t)f->id * 2654435761u >> 8,
 	};
 	const struct tg_pol_verdict *v = &out->verdict;
@@ -122,10 +178,9 @@ void tlsp_judge_cert(const struct tlsp_snap *snap, struct tlsp_facts *f,
 	f->clients = v->clients ? v->clients->id : TLSP_NOBODY;
 	f->generation = snap->generation;
 	f->staple_due = !staple && !f->established && f->allowed && v->peer
-					&& f->direction == TG_POL_OUT && v->peer->trust
-					&& v->peer->trust->ocsp_staple
-					&& v->peer->trust->revocation != TG_POL_REV_OFF;
-	f->staple_until = out->x509.ocsp_until;
+					&& f->direction == TG_POL_OUT
+					&& looks_at_staple(v->peer->trust);
+	keep_status(&asking, out, f);
 	f->not_after = leaf ? out->x509.not_after : 0;
 	memcpy(f->identity, out->x509.name, sizeof(f->identity));
 	f->identity[sizeof(f->identity) - 1] = 0;
@@ -206,12 +261,15 @@ static void judge_again(const struct tlsp_snap *snap, struct tlsp_facts *f)
 		tlsp_report(snap->policy, &out.verdict, &report);
 }
 
-static bool is_current(const struct tlsp_snap *snap, const struct tlsp_facts *f)
+bool tlsp_facts_current(
+		const struct tlsp_snap *snap, const struct tlsp_facts *f)
 {
 	if(!f->judged || !f->allowed || !f->established)
 		return true;
 	return f->generation == snap->generation
-		   && (!f->not_after || time(NULL) <= f->not_after);
+		   && (!f->not_after || time(NULL) <= f->not_after)
+		   && (!f->held || time(NULL) <= f->held_until)
+		   && !tlsp_status_moved(&f->status);
 }
 
 bool tlsp_conn_current(
@@ -221,7 +279,7 @@ bool tlsp_conn_current(
 
 	if(!tlsp_conn_get(id, out))
 		return false;
-	if(is_current(snap, out))
+	if(tlsp_facts_current(snap, out))
 		return true;
 	/* who holds an older snapshot must not undo what a newer one said */
 	newer = snap->generation >= out->generation;
@@ -236,5 +294,5 @@ bool tlsp_conn_current_head(
 {
 	if(!tlsp_conn_get_head(id, out))
 		return false;
-	return is_current(snap, out) || tlsp_conn_current(snap, id, out);
+	return tlsp_facts_current(snap, out) || tlsp_conn_current(snap, id, out);
 }

@@ -92,7 +92,7 @@ static struct entry *fill(const struct tlsp_snap *snap, int id)
 
 	e->id = 0;
 	if(!tlsp_conn_current_head(snap, id, &f) || !f.established || !f.allowed
-			|| f.audited || f.generation != snap->generation
+			|| f.audited || f.held || f.generation != snap->generation
 			|| (f.not_after && time(NULL) > f.not_after))
 		return NULL;
 	memset(e, 0, sizeof(*e));

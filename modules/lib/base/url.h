@@ -14,7 +14,7 @@
 
 /* Parts borrow from the text that was split */
 struct tg_url {
-	struct tg_span host;    /* name or address, without brackets */
+	struct tg_span host;            /* name or address, without brackets */
 	struct tg_span host_as_written; /* with the port, for the Host header */
 	uint16_t port;
 	struct tg_span path; /* with the query; empty stands for "/" */

@@ -137,18 +137,26 @@ static time_t grace_of(
 	return (time_t)(trust->stale_grace_sec - h->in->spread % (over + 1));
 }
 
+static bool fetches(const struct tg_pol_trust *trust)
+{
+	return trust->ocsp_fetch && trust->revocation != TG_POL_REV_OFF;
+}
+
 /* Only a server can staple with what OpenSSL has */
 static bool wants_staple(
 		const struct hearing *h, const struct tg_pol_trust *trust)
 {
-	return trust->ocsp_staple && h->in->conn.direction == TG_POL_OUT
+	return trust->ocsp_staple && !fetches(trust)
+		   && h->in->conn.direction == TG_POL_OUT
 		   && trust->revocation != TG_POL_REV_OFF;
 }
 
+/* One that comes unasked for is as good as a fetched one */
 static void ask_for_staple(const struct hearing *h,
 		const struct tg_pol_trust *trust, struct tg_x509_ask *ask)
 {
-	if(!wants_staple(h, trust) || h->in->staple_follows || h->in->established)
+	if((!wants_staple(h, trust) && !fetches(trust)) || h->in->staple_follows
+			|| h->in->established || h->in->conn.direction != TG_POL_OUT)
 		return;
 	ask->ocsp_asked = true;
 	ask->ocsp = h->in->staple;
@@ -164,7 +172,7 @@ static void end_with_staple(const struct hearing *h,
 			|| trust->revocation == TG_POL_REV_SOFT)
 		return;
 	if(h->in->established)
-		answer->ocsp_until = h->in->staple_until;
+		answer->ocsp_until = h->in->status_until;
 	if(h->in->established && h->in->at > answer->ocsp_until + grace) {
 		answer->reason = TG_REASON_OCSP_UNKNOWN;
 		answer->openssl_error = tg_x509_alert_error(answer->reason);
@@ -174,6 +182,75 @@ static void end_with_staple(const struct hearing *h,
 			  && answer->ocsp_until + grace < answer->not_after) {
 		answer->not_after = answer->ocsp_until + grace;
 	}
+}
+
+/* ---- a status that is fetched --------------------------------------------------- */
+
+/* Of whom the status is, for the host */
+struct errand {
+	const struct hearing *h;
+	const struct tg_pol_trust *trust;
+};
+
+static void ask_host(void *ctx, X509 *leaf, X509 *issuer, bool allow_sha1,
+		struct tg_x509_status *out)
+{
+	const struct errand *errand = ctx;
+	const struct tg_judge_in *in = errand->h->in;
+
+	if(in->status)
+		in->status(
+				in->status_ctx, errand->trust, leaf, issuer, allow_sha1, out);
+	else
+		snprintf(out->detail, sizeof(out->detail), "a responder has to say");
+}
+
+/*
+ * Who connects can be kept waiting; toward a next hop the request that opened
+ * the connection would leave with the end of the handshake.
+ */
+static bool may_wait(const struct tg_judge_in *in)
+{
+	return (in->established || in->conn.direction == TG_POL_IN)
+		   && (!in->pending_until || in->at <= in->pending_until);
+}
+
+/* What an open status means under revocation = hard */
+static void settle_status(const struct hearing *h,
+		const struct tg_pol_trust *trust, struct tg_x509_answer *answer)
+{
+	const struct tg_judge_in *in = h->in;
+	time_t grace = grace_of(h, trust);
+
+	if(answer->reason != TG_REASON_NONE || !fetches(trust)
+			|| trust->revocation != TG_POL_REV_HARD)
+		return;
+	if(answer->status_open && in->established && in->status_until
+			&& in->at <= in->status_until + grace) {
+		answer->status_open = false;
+		answer->ocsp_until = in->status_until;
+	}
+	if(answer->status_open && !may_wait(in)) {
+		answer->reason = TG_REASON_OCSP_UNKNOWN;
+		answer->openssl_error = tg_x509_alert_error(answer->reason);
+	}
+	if(answer->ocsp_until && answer->ocsp_until + grace < answer->not_after)
+		answer->not_after = answer->ocsp_until + grace;
+}
+
+/* The verdict rests on a status that is still asked for */
+static void hold(const struct tg_judge_in *in, struct tg_judge_out *out)
+{
+	const struct tg_pol_peer *peer = out->verdict.peer;
+
+	if(out->verdict.decision != TG_POL_ALLOW || out->verdict.audited || !peer
+			|| !out->x509.status_open
+			|| peer->trust->revocation != TG_POL_REV_HARD)
+		return;
+	out->pending = true;
+	out->pending_until = in->pending_until
+								 ? in->pending_until
+								 : in->at + peer->trust->ocsp.max_pending_sec;
 }
 
 static void end_with_crl(struct tg_x509_answer *answer, time_t grace)
@@ -203,6 +280,7 @@ static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
 								 : 0,
 			.at = h->in->at,
 	};
+	struct errand errand = {h, trust};
 	struct tg_where where;
 
 	memset(answer, 0, sizeof(*answer));
@@ -224,9 +302,14 @@ static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
 		ask.revocation = (enum tg_x509_revocation)trust->revocation;
 		ask.stale_grace_sec = h->in->established ? grace_of(h, trust) : 0;
 		ask_for_staple(h, trust, &ask);
+		if(fetches(trust) && !h->in->staple_follows) {
+			ask.status = ask_host;
+			ask.status_ctx = &errand;
+		}
 		tg_x509_verify(store, h->in->leaf, h->in->untrusted, &ask, answer);
 		end_with_crl(answer, grace_of(h, trust));
 		end_with_staple(h, trust, answer);
+		settle_status(h, trust, answer);
 	} else {
 		snprintf(answer->detail, sizeof(answer->detail),
 				"the files of trust %.*s cannot be used",
@@ -234,8 +317,9 @@ static void ask_about(const struct hearing *h, const struct tg_pol_peer *peer,
 	}
 	where = tg_pol_peer_where(peer, key_of(answer->reason));
 	if(answer->reason == TG_REASON_NONE)
-		say(h, &where, "peer %.*s: proven as %s", TG_SPAN_FMT(peer->name),
-				answer->name);
+		say(h, &where, "peer %.*s: proven as %s%s%s", TG_SPAN_FMT(peer->name),
+				answer->name, answer->status_open ? "; " : "",
+				answer->status_open ? answer->detail : "");
 	else
 		say(h, &where, "peer %.*s: %s: %s", TG_SPAN_FMT(peer->name),
 				tg_reason_get(answer->reason)->id, answer->detail);
@@ -417,6 +501,7 @@ void tg_judge_certificate(struct tg_judge *j, const struct tg_judge_in *in,
 		judge_incoming(&h);
 	else
 		judge_outgoing(&h);
+	hold(in, out);
 	if(out->verdict.decision == TG_POL_ALLOW && !out->verdict.audited) {
 		out->x509.reason = TG_REASON_NONE;
 		out->x509.openssl_error = X509_V_OK;

@@ -45,6 +45,10 @@ bool tg_judge_check_fips(const struct tg_pol *p, struct tg_diags *diags);
  */
 bool tg_judge_check_lists(const struct tg_pol *p, struct tg_diags *diags);
 
+/* As tg_x509_status_fn, of a certificate that trust vouches for */
+typedef void (*tg_judge_status_fn)(void *ctx, const struct tg_pol_trust *trust,
+		X509 *leaf, X509 *issuer, bool allow_sha1, struct tg_x509_status *out);
+
 struct tg_judge_in {
 	const struct tg_pol *policy;
 	uint64_t generation; /* of the snapshot: a new one drops cached stores */
@@ -56,11 +60,15 @@ struct tg_judge_in {
 	time_t at;
 	/* judged before and up since then: a stale CRL answers for stale_grace */
 	bool established;
-	/* outbound, where the trust asks for a staple: it is on its way (1.2), the
-	 * one that came, or, when established, how long the one then holds */
+	/* outbound, where the trust asks for a staple: it is on its way, or the one
+	 * that came */
 	bool staple_follows;
 	struct tg_span staple;
-	time_t staple_until;
+	/* what is known of a status that is fetched (ocsp = fetch); NULL: nothing */
+	tg_judge_status_fn status;
+	void *status_ctx;
+	time_t status_until;  /* established: how long the status then held */
+	time_t pending_until; /* established, and waits for it: how long; else 0 */
 	/* any number of that connection's own: with it connections that rest on one
 	 * CRL do not end at one moment */
 	uint32_t spread;
@@ -71,6 +79,10 @@ struct tg_judge_out {
 		certificate" where a client rule fits; on DENY, peer is the one it
 		came closest to, for the log */
 	struct tg_x509_answer x509;    /* not_after: when to judge it again */
+	/* allowed, but nothing may pass before its status is known: judge it again
+	 * then, and after that time at the latest. x509.detail says what is amiss */
+	bool pending;
+	time_t pending_until;
 };
 
 void tg_judge_certificate(struct tg_judge *j, const struct tg_judge_in *in,

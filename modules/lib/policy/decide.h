@@ -103,6 +103,7 @@ struct tg_pol_msg {
 	const struct tg_pol_peer *peer;       /* what gate 1 proved */
 	const struct tg_pol_clients *clients; /* or the client rule it fell under */
 	bool audited;          /* gate 1 let it pass only because of mode = audit */
+	bool held;             /* ... and waits for the status of its certificate */
 	uint16_t tls_version;  /* as negotiated, 0x0303 ...; 0 not known */
 	struct tg_span method; /* empty for a reply */
 	bool in_dialog;        /* a To tag is present */
@@ -132,6 +133,7 @@ struct tg_pol_egress {
 	const struct tg_pol_peer *peer; /* what it was judged to be */
 	const struct tg_pol_clients *clients;
 	bool audited;  /* gate 1 let it pass only because of mode = audit */
+	bool held;     /* it waits for the status of its certificate */
 	bool sips;     /* request URI or top Route is sips: */
 	bool is_reply; /* replies go back on the connection of their request */
 	/* the name that the address was looked up for; empty: the next hop was

@@ -108,6 +108,8 @@ static void judge_existing(const struct tg_pol *p,
 	} else if(e->audited && !tg_pol_in_audit(p, e->peer, e->clients)) {
 		tg_pol_deny(
 				out, TG_REASON_STALE_VERDICT, e->peer, e->clients, p->where);
+	} else if(e->held && e->peer) {
+		deny_peer(out, TG_REASON_OCSP_UNKNOWN, e->peer, TG_POL_PEER_KEY_TRUST);
 	} else if(e->peer) {
 		if(!tg_pol_cidrs_hold(&e->peer->address, &e->conn.remote))
 			deny_peer(out, TG_REASON_WRONG_PEER, e->peer,

@@ -111,6 +111,9 @@ static void judge_source_over_tls(const struct tg_pol *p,
 	else if(msg->audited && !tg_pol_in_audit(p, msg->peer, msg->clients))
 		tg_pol_deny(out, TG_REASON_STALE_VERDICT, msg->peer, msg->clients,
 				p->where);
+	else if(msg->held && msg->peer)
+		tg_pol_deny(out, TG_REASON_OCSP_UNKNOWN, msg->peer, NULL,
+				tg_pol_peer_where(msg->peer, TG_POL_PEER_KEY_TRUST));
 	else if(msg->peer)
 		judge_peer_over_tls(msg, trace, out);
 	else if(msg->clients)

@@ -107,8 +107,8 @@ enum tg_pol_nonce {
 
 /* How the status of a certificate is asked for, RFC 6960 */
 struct tg_pol_ocsp {
-	struct tg_span responder; /* URL; empty: the one the certificate names */
-	bool from_certificate;    /* ... which is allowed */
+	struct tg_span responder;  /* URL; empty: the one the certificate names */
+	bool from_certificate;     /* ... which is allowed */
 	struct tg_pol_cidrs allow; /* responders beyond public addresses */
 	enum tg_pol_nonce nonce;
 	uint32_t timeout_ms;

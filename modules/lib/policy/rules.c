@@ -85,8 +85,6 @@ static void check_fetch(
 	}
 	if(!t->ocsp_fetch)
 		return;
-	tg_build_error(b, tg_made_value_at(made, "ocsp"),
-			"fetched OCSP cannot be asked for: it is not enforced yet");
 	if(!tg_made_has(made, TG_TRUST_KEY_RESPONDER))
 		tg_build_error(b, tg_made_key_at(made, "ocsp"),
 				"ocsp = fetch needs a responder: its URL, or aia for the one "

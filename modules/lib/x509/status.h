@@ -57,6 +57,9 @@ void tg_x509_inquiry_read(const struct tg_x509_inquiry *q, struct tg_span der,
 		enum tg_x509_nonce nonce, time_t at, bool allow_sha1,
 		struct tg_x509_status *out);
 
+/* "serial HEX "DN"", for logs: escaped, cut where out ends */
+void tg_x509_describe(const X509 *cert, char *out, size_t octets);
+
 /* The first http URL of a responder that the certificate names; false: none */
 bool tg_x509_responder_of(
 		const struct tg_x509_inquiry *q, char *out, size_t octets);

@@ -106,3 +106,16 @@ void tg_x509_say_which(struct tg_x509_answer *answer, const X509 *cert)
 	tg_x509_put_dn(&t, X509_get_subject_name(cert));
 	tg_x509_put(&t, ")");
 }
+
+void tg_x509_describe(const X509 *cert, char *out, size_t octets)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	struct tg_x509_text t;
+
+	tg_x509_text_init(&t, out, octets);
+	tg_x509_put(&t, "serial ");
+	for(int i = 0; i < ASN1_STRING_length(serial); i++)
+		tg_x509_put(&t, "%02x", ASN1_STRING_get0_data(serial)[i]);
+	tg_x509_put(&t, " ");
+	tg_x509_put_dn(&t, X509_get_subject_name(cert));
+}

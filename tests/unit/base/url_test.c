@@ -35,8 +35,8 @@ static void parts_are_found(void **state)
 		assert_true(tg_url_split(tg_span_cstr(good[i].text), &url, &why));
 		assert_null(why);
 		assert_true(tg_span_eq(url.host, tg_span_cstr(good[i].host)));
-		assert_true(tg_span_eq(
-				url.host_as_written, tg_span_cstr(good[i].written)));
+		assert_true(
+				tg_span_eq(url.host_as_written, tg_span_cstr(good[i].written)));
 		assert_true(tg_span_eq(url.path, tg_span_cstr(good[i].path)));
 		assert_int_equal(url.port, good[i].port);
 	}

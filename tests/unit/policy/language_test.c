@@ -255,15 +255,48 @@ static void tls_versions_form_a_range(void **state)
 	refuses("[tls t]\nciphers = A B\n", "2:12", "not part of an OpenSSL list");
 }
 
-static void unenforced_wishes_are_refused(void **state)
+static void a_fetched_status_says_whom_to_ask(void **state)
 {
+	const struct tg_pol_trust *t;
+	struct tg_pol *p;
+
 	(void)state;
 #define T "[trust t]\nca_file = a\n"
 	tg_pol_free(load_ok(T "ocsp = staple\n"));
-	refuses(T "ocsp = staple, fetch\nresponder = aia\n", "3:8",
-			"not enforced yet");
-	tg_pol_free(load_ok(T "stale_grace = 2h\n"));
 	tg_pol_free(load_ok(T "ocsp = off\nrevocation = soft\n"));
+	p = load_ok(T "ocsp = staple, fetch\nresponder = aia\n");
+	t = tg_pol_trust_at(p, 0);
+	assert_true(t->ocsp_staple && t->ocsp_fetch && t->ocsp.from_certificate);
+	assert_int_equal(t->ocsp.responder.len, 0);
+	assert_int_equal(t->ocsp.nonce, TG_POL_NONCE_OPTIONAL);
+	assert_int_equal(t->ocsp.timeout_ms, 3000);
+	assert_int_equal(t->ocsp.max_octets, 16384);
+	assert_int_equal(t->ocsp.refresh_sec, 3600);
+	assert_int_equal(t->ocsp.max_pending_sec, 30);
+	tg_pol_free(p);
+	p = load_ok(T "ocsp = fetch\nresponder = http://10.0.0.1:81/x\n"
+				  "responder_allow = 10.0.0.0/24\nocsp_nonce = required\n"
+				  "ocsp_timeout = 500ms\nocsp_max_octets = 1024\n"
+				  "ocsp_refresh = 10m\nmax_pending_time = 1m\n");
+	t = tg_pol_trust_at(p, 0);
+	assert_false(t->ocsp.from_certificate);
+	assert_true(tg_span_eq(t->ocsp.responder, TG_SPAN("http://10.0.0.1:81/x")));
+	assert_int_equal(t->ocsp.nonce, TG_POL_NONCE_REQUIRED);
+	assert_int_equal(t->ocsp.timeout_ms, 500);
+	assert_int_equal(t->ocsp.max_pending_sec, 60);
+	tg_pol_free(p);
+	refuses(T "ocsp = fetch\n", "3:1", "needs a responder");
+	refuses(T "responder = aia\n", "3:1", "needs ocsp = fetch");
+	refuses(T "ocsp = staple\nocsp_refresh = 1h\n", "4:1",
+			"needs ocsp = fetch");
+	refuses(T "ocsp = fetch\nresponder = https://a.example/\n", "4:13",
+			"does not begin with http://");
+	refuses(T "ocsp = fetch\nresponder = http://127.0.0.1/\n", "4:13",
+			"responder_allow has to list it");
+	refuses(T "ocsp = fetch\nresponder = aia\nresponder_allow = any\n", "5:19",
+			"could send us anywhere");
+	refuses(T "ocsp = fetch\nresponder = aia\nmax_pending_time = 1h\n", "5:20",
+			"is not a time");
 #undef T
 }
 
@@ -437,7 +470,7 @@ int main(void)
 			cmocka_unit_test(names_are_dns_names_in_lower_case),
 			cmocka_unit_test(numbers_and_times_have_bounds),
 			cmocka_unit_test(tls_versions_form_a_range),
-			cmocka_unit_test(unenforced_wishes_are_refused),
+			cmocka_unit_test(a_fetched_status_says_whom_to_ask),
 			cmocka_unit_test(files_are_read_into_the_snapshot_once),
 			cmocka_unit_test(relative_files_lie_beside_the_policy),
 			cmocka_unit_test(the_digest_follows_the_policy_and_its_files),
