@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define CALL "fuzzed"
 
 static struct {
+	struct tg_ng_key key;
 	struct tg_ngx_host host;
 	struct tg_key_host keying;
 	struct tg_ngx x;
@@ -84,7 +85,9 @@ static void begin_once(void)
 	if(done)
 		return;
 	done = true;
-	w.host.secret = TG_SPAN("a secret for the fuzzer, 32 octets or more");
+	tg_ng_key_init(
+			&w.key, TG_SPAN("a secret for the fuzzer, 32 octets or more"));
+	w.host.key = &w.key;
 	w.host.now_sec = now_sec;
 	must(tg_srtp_global_init(TG_SRTP_ENGINE_EVP) == TG_SRTP_OK);
 	must(tg_ses_sockets_init(FDS) && tg_ses_calls_init());
@@ -163,7 +166,7 @@ static void must_be_proven(const struct tg_sdp *sdp)
 			continue;
 		tg_span_cut(&value, ':');
 		must(tg_ng_proof_check(
-					 value, TG_SPAN(CALL), w.host.secret, now_sec(), &leg)
+					 value, TG_SPAN(CALL), w.host.key, now_sec(), &leg)
 				== TG_NG_OK);
 		must(leg == w.leg);
 		n++;
@@ -253,8 +256,7 @@ static struct tg_span token(unsigned how)
 	struct tg_span text = {NULL, 0};
 
 	t.from.mki_octets = 0;
-	(void)!tg_ng_token_encode(
-			&t, TG_SPAN(CALL), w.host.secret, &w.arena, &text);
+	(void)!tg_ng_token_encode(&t, TG_SPAN(CALL), w.host.key, &w.arena, &text);
 	return text;
 }
 
