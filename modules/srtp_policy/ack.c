@@ -77,7 +77,7 @@ void srtpp_ack_expect(const struct tg_media_message *m)
 	struct tg_text w;
 	bool done;
 
-	if(m->request || m->status < 200 || m->n_sdp == 0 || !srtpp_is_offer(m)
+	if(m->request || m->n_sdp == 0 || !srtpp_is_offer(m)
 			|| !t || !t->uas.request || !t->uas.request->buf)
 		return;
 	memset(&copy, 0, sizeof(copy));
@@ -103,24 +103,6 @@ void srtpp_ack_refused(const struct tg_media_message *m)
 	now.refused = true;
 	now.call_id_octets = m->call_id.len;
 	memcpy(now.call_id, m->call_id.ptr, m->call_id.len);
-}
-
-bool srtpp_ack_strip(struct sip_msg *msg, const struct tg_media_message *m)
-{
-	struct tg_arena arena;
-	struct tg_span bytes;
-	bool done = false;
-
-	srtpp_ack_refused(m);
-	tg_arena_init(&arena, &tg_alloc_libc, 0);
-	bytes = tg_media_message_bodyless(m, &arena);
-	if(bytes.ptr) {
-		str buffer = {(char *)bytes.ptr, (int)bytes.len};
-
-		done = sip_msg_update_buffer(msg, &buffer) == 1;
-	}
-	tg_arena_deinit(&arena);
-	return done;
 }
 
 bool srtpp_ack_is_awaited(void)

@@ -3,8 +3,10 @@
  *
  * Descriptions on their way in. A pre-script callback: the script cannot
  * forget it. A request is answered with its final code and a Warning that
- * names the line; a provisional reply is dropped; a final one becomes a
- * refusal, see refuse.c. An ACK has no answer: it goes on without its body,
+ * names the line; a provisional reply loses its body, for tm must know that
+ * somebody is there to cancel (a reliable one is dropped: its PRACK would be
+ * an answer to nothing, RFC 3262); a final one becomes a refusal, see
+ * refuse.c. An ACK has no answer: it goes on without its body,
  * and the call is ended, see ack.c.
  *
  * Answers are stateless, so that refusing costs little (RFC 3261 8.2.7), but
@@ -127,6 +129,38 @@ static bool clean_descriptions(struct sip_msg *msg, struct seen *s)
 	return done;
 }
 
+static bool take_body_out(
+		struct sip_msg *msg, const struct tg_media_message *m)
+{
+	struct tg_arena arena;
+	struct tg_span bytes;
+	bool done = false;
+
+	tg_arena_init(&arena, &tg_alloc_libc, 0);
+	bytes = tg_media_message_bodyless(m, &arena);
+	if(bytes.ptr) {
+		str buffer = {(char *)bytes.ptr, (int)bytes.len};
+
+		done = sip_msg_update_buffer(msg, &buffer) == 1;
+	}
+	tg_arena_deinit(&arena);
+	return done;
+}
+
+static bool is_reliable(struct sip_msg *reply)
+{
+	struct hdr_field *h;
+
+	if(parse_headers(reply, HDR_EOH_F, 0) < 0)
+		return true;
+	for(h = reply->headers; h; h = h->next) {
+		if(tg_span_ieq(tg_span_of(h->name.s, (size_t)h->name.len),
+				   TG_SPAN("RSeq")))
+			return true;
+	}
+	return false;
+}
+
 static int judge_request(
 		const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
 {
@@ -135,7 +169,10 @@ static int judge_request(
 	if(srtpp_decide(p, "media-in", &s->from, &s->look))
 		return clean_descriptions(msg, s);
 	answer(msg, s, false);
-	return msg->REQ_METHOD == METHOD_ACK && srtpp_ack_strip(msg, &s->m);
+	if(msg->REQ_METHOD != METHOD_ACK)
+		return 0;
+	srtpp_ack_refused(&s->m);
+	return take_body_out(msg, &s->m);
 }
 
 static int judge_reply(
@@ -148,9 +185,10 @@ static int judge_reply(
 	if(srtpp_decide(p, "media-in", &s->from, &s->look)) {
 		srtpp_ack_expect(&s->m);
 		pass = clean_descriptions(msg, s);
+	} else if(msg->REPLY_STATUS >= 200) {
+		pass = srtpp_refuse_reply(msg, &s->m, &s->look);
 	} else {
-		pass = msg->REPLY_STATUS >= 200
-			   && srtpp_refuse_reply(msg, &s->m, &s->look);
+		pass = !is_reliable(msg) && take_body_out(msg, &s->m);
 	}
 	if(!pass)
 		srtpp_transaction_forget(msg);

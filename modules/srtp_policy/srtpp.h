@@ -162,7 +162,7 @@ bool srtpp_calls_put_on(
 void srtpp_calls_routes(
 		const struct tg_media_message *m, char out[SRTPP_ROUTES_OCTETS]);
 /*
- * m: a 2xx with an offer; way: its caller's target URI, then the Route headers
+ * m: a reply with an offer; way: its caller's target URI, then the Route headers
  * toward it, a line each. False: no room
  */
 bool srtpp_calls_keep_way(const struct tg_media_message *m, struct tg_span way);
@@ -219,10 +219,8 @@ bool srtpp_dialog_is_ours(str uri);
 /* ---- ack.c: an answer in an ACK that may not be ------------------------------- */
 
 int srtpp_ack_init(void);
-/* A 2xx that came in: when it holds an offer, its caller is kept in mind */
+/* A reply that came in: when it holds an offer, its caller is kept in mind */
 void srtpp_ack_expect(const struct tg_media_message *m);
-/* Takes the body out of a refused ACK, which then may go on. False: cannot */
-bool srtpp_ack_strip(struct sip_msg *msg, const struct tg_media_message *m);
 /* Both sides get BYE when the script is through with this ACK */
 void srtpp_ack_refused(const struct tg_media_message *m);
 /* Was the ACK at hand refused? Then the one that leaves is of interest */

@@ -61,7 +61,7 @@ struct tg_span tg_media_message_refusal(const struct tg_media_message *m,
 		unsigned code, const char *phrase, struct tg_span warning,
 		struct tg_arena *arena);
 
-/* A request without its body and the headers about it. As above */
+/* A message without its body and the headers about it. As above */
 struct tg_span tg_media_message_bodyless(
 		const struct tg_media_message *m, struct tg_arena *arena);
 
