@@ -311,12 +311,12 @@ class Lab(kamcmd.Counters):
             f';audio_codecs=PCMU;outbound="sip:{address}:5060"', self, GATEWAY_HZ, media="", rtp_ports="45000-45998")
 
     def client_phone(self, name="alice", address=CLIENT, mediaenc="srtp-mand",
-                     transport="tls", hz=CLIENT_HZ):
+                     transport="tls", hz=CLIENT_HZ, answermode="auto"):
         """A phone that registers at the edge; not part of up()."""
         port = 5061 if transport == "tls" else 5060
         account = (f"<sip:{name}@lab.test;transport={transport}>;regint=3600"
                    f';outbound="sip:{EDGE}:{port};transport={transport}"'
-                   ";audio_codecs=PCMU;auth_pass=none;answermode=auto")
+                   f";audio_codecs=PCMU;auth_pass=none;answermode={answermode}")
         if mediaenc:
             account += f";mediaenc={mediaenc}"
         phone = lab_phone.Phone(

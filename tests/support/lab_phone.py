@@ -164,7 +164,14 @@ class Phone:
 
     def call(self, uri, timeout=10.0):
         """(True, '') when it was answered, else (False, why)."""
+        self.dial(uri)
+        return self.was_answered(timeout)
+
+    def dial(self, uri):
         self.command("dial", uri)
+
+    def was_answered(self, timeout=10.0):
+        """As call(), of the last dial()."""
         event = self.wait_event(("CALL_ESTABLISHED", "CALL_CLOSED"), timeout)
         if event is None:
             return False, "no answer in time"

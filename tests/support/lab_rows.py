@@ -14,11 +14,13 @@ import lab_impostor
 import lab_services
 import proc
 import sip
+import tone
 import wire
 
 CALL_SEC = 4.0
 PACKETS_AT_LEAST = 100  # each way, of the 50 a second of PCMU
 SILENCE_SEC = 1.5
+HELD_SEC = 1.0
 NOT_PLAYED = "cannot be played:"
 
 
@@ -80,13 +82,22 @@ def mediation_options(a_lab):
             f"{seen}, {'' if tls else 'not '}over a connection from {lab.MEDIATION1}")
 
 
-def play_call(a_lab, capture_file, inward=False, gateway="gateway1"):
+def talk(_near):
+    time.sleep(CALL_SEC)  # the call itself
+
+
+def pick_up(_near):
+    """Phones answer by themselves."""
+
+
+def play_call(a_lab, capture_file, inward=False, gateway="gateway1", meanwhile=talk,
+              ring=pick_up, **phone):
     """A call of the client to the endpoint behind a gateway, or the other way,
-    recorded. (capture, what the client heard, what the endpoint heard, streams
-    the plugin secured, why there was no call)
+    recorded; meanwhile is given the client. (capture, what the client heard,
+    what the endpoint heard, streams the plugin secured, why there was no call)
     """
     far = a_lab.phones[gateway]
-    with a_lab.client_phone() as near, far:
+    with a_lab.client_phone(**phone) as near, far:
         if not near.wait_registered():
             return None, {}, {}, [], "the client did not register"
         far.forget()
@@ -94,9 +105,11 @@ def play_call(a_lab, capture_file, inward=False, gateway="gateway1"):
             near, f"sip:gw{gateway[-1]}-test@lab.test")
         streams = []
         with wire.Capture(capture_file) as capture:
-            ok, why = caller.call(target)
+            caller.dial(target)
+            ring(near)
+            ok, why = caller.was_answered()
             if ok:
-                time.sleep(CALL_SEC)  # the call itself
+                meanwhile(near)
                 streams = a_lab.secured_streams() if a_lab.plugin else []
                 caller.hang_up()
                 caller.wait_event(("CALL_CLOSED",))
@@ -130,20 +143,22 @@ def clear_sip(capture):
             if b"SIP/2.0" in p.payload and (p.src != p.dst or p.src == lab.EDGE)]
 
 
-def call_verdict(a_lab, file, inward, gateway="gateway1"):
-    """(ok, seen) of a call that must be secured on every side."""
+def call_verdict(a_lab, file, inward, gateway="gateway1", meanwhile=talk, also=None,
+                 enough=CALL_SEC * 0.6, **more):
+    """(ok, seen) of a call that must be secured on every side; also: the
+    same of the capture; enough: seconds of tone."""
     capture, near, far, streams, why = play_call(
-        a_lab, os.path.join(a_lab.root, file), inward, gateway)
+        a_lab, os.path.join(a_lab.root, file), inward, gateway, meanwhile, **more)
     if why is not None:
         return False, f"no call: {why}"
+    also_ok, also_seen = also(capture) if also else (True, "")
     at_client, at_gateway = near[lab.GATEWAY_HZ], far[lab.CLIENT_HZ]
     wire_ok, wire_text = wire_verdict(capture, lab.PEERS[gateway][0])
     clear = len(clear_sip(capture))
-    enough = CALL_SEC * 0.6
     ours = _through_plugin(streams, gateway)
     return (at_client >= enough and at_gateway >= enough and wire_ok and clear == 0
-            and (ours != "" or not a_lab.plugin),
-            f"tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
+            and also_ok and (ours != "" or not a_lab.plugin),
+            f"{also_seen}tone for {at_client:.1f} s at the client, {at_gateway:.1f} s at the "
             f"gateway; {wire_text}; {clear} SIP packets in clear; "
             f"{ours or 'not secured by the plugin'}")
 
@@ -168,6 +183,70 @@ def call(a_lab):
      "tones both ways, SRTP and TLS only")
 def call_in(a_lab):
     return call_verdict(a_lab, "call-in.pcap", inward=True)
+
+
+def hold_and_resume(near):
+    for command in ("", "hold", "resume"):
+        if command:
+            near.command(command)
+        time.sleep(CALL_SEC / 2)
+
+
+def _another_place(connection, near):
+    """Would speak early, in clear; then the phone takes the call."""
+    invite = connection.receive(5)
+    connection.send(sip.response(invite, "183 Session Progress", "early", lab.BOB,
+                                 sip.sdp(lab.BOB, 20900, secured=False)))
+    near.wait_event(("CALL_INCOMING",))
+    near.command("accept")
+    cancel = connection.receive(5)
+    connection.send(sip.response(cancel, "200 OK", "early", lab.BOB))
+    connection.send(sip.response(invite, "487 Request Terminated", "early", lab.BOB))
+
+
+@row("fork", "gateway1 calls the client at two places; one answers early and in clear",
+     "that goes nowhere; tones both ways with the other, SRTP and TLS only")
+def fork(a_lab):
+    with a_lab.client(lab.BOB) as place:
+        place.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
+                      headers=("Expires: 60",))
+        before = a_lab.statistics("srtp_policy")["refused_media_clear"]
+        ok, seen = call_verdict(a_lab, "fork.pcap", inward=True, answermode="manual",
+                                ring=lambda near: _another_place(place, near))
+        refused = a_lab.statistics("srtp_policy")["refused_media_clear"] - before
+    return ok and refused == 1, f"{refused} answer refused; {seen}"
+
+
+def held(capture):
+    """Was there a silence, with speech before and behind it, each way? The
+    phones record until the first re-INVITE only; behind it, what the endpoint
+    gets in clear from its gateway is listened to."""
+    def rtp(src, dst):
+        return [p for p in capture.packets
+                if (p.src, p.dst) == (src, dst) and wire.rtp_of([p])]
+
+    def silence(packets):
+        times = [p.time for p in packets]
+        return max(((b - a, i) for i, (a, b) in enumerate(zip(times, times[1:]), 1)),
+                   default=(0.0, 0))
+    out, back = rtp(lab.EDGE, lab.GATEWAY1), rtp(lab.GATEWAY1, lab.EDGE)
+    (gap, at), (gap_back, at_back) = silence(out), silence(back)
+    ours = {p.payload[8:12] for p in out}
+    behind = [p for p in rtp(lab.GATEWAY1, lab.GATEWAY1)
+              if p.payload[8:12] in ours and p.time >= out[at].time] if out else []
+    samples = tone.from_ulaw(b"".join(r.body for r in wire.rtp_of(behind)))
+    heard = tone.seconds_of(samples, tone.RATE_HZ, lab.CLIENT_HZ)
+    return (min(gap, gap_back) >= HELD_SEC and heard >= CALL_SEC * 0.3
+            and min(at, len(out) - at, at_back, len(back) - at_back) >= PACKETS_AT_LEAST // 2,
+            f"silence for {gap:.1f} and {gap_back:.1f} s, then the tone for {heard:.1f} s at "
+            "the gateway; before it ")
+
+
+@row("hold", "the client holds its call to gateway1, and resumes it",
+     "tones, silence, tones; SRTP and TLS only")
+def hold(a_lab):
+    return call_verdict(a_lab, "hold.pcap", False, meanwhile=hold_and_resume, also=held,
+                        enough=CALL_SEC * 0.3)
 
 
 # ---- who must not get in -------------------------------------------------------------

@@ -175,6 +175,20 @@ def build(method, uri, connection, user="alice", domain="lab.test", to=None,
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def response(request, status, tag, host, body=b""):
+    """An answer to a request, as octets: 200 OK, with a Contact at host."""
+    to = request.get("to")
+    lines = [f"SIP/2.0 {status}", *(f"Via: {v}" for v in request.all("via")),
+             *(f"Record-Route: {v}" for v in request.all("record-route")),
+             f"From: {request.get('from')}", f"To: {to if 'tag=' in to else f'{to};tag={tag}'}",
+             f"Call-ID: {request.get('call-id')}", f"CSeq: {request.get('cseq')}",
+             f"Contact: <sip:{tag}@{host};transport=tls>"]
+    if body:
+        lines.append("Content-Type: application/sdp")
+    lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
 def sdp(address, port, secured=True, suites=("AES_CM_128_HMAC_SHA1_80",)):
     """An audio offer: RTP/SAVP with SDES keys made now, or plain RTP/AVP."""
     lines = ["v=0", f"o=- {secrets.randbelow(1 << 31)} 1 IN IP4 {address}", "s=-",

@@ -46,6 +46,15 @@ def read_wav(path):
     raise ValueError(f"{path} has no sound")
 
 
+def from_ulaw(octets):
+    """Samples of PCMU (ITU-T G.711)."""
+    def sample(octet):
+        octet = ~octet & 0xff
+        level = (((octet & 15) << 3) + 0x84) << (octet >> 4 & 7)
+        return 0x84 - level if octet & 0x80 else level - 0x84
+    return [sample(o) for o in octets]
+
+
 def power(samples, rate, hz):
     """Share of the energy of samples that lies at hz: 1.0 for a pure sine."""
     n = len(samples)
