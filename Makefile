@@ -228,7 +228,7 @@ deps-interop: ## fetch the clients of test-interop
 	@tests/support/deps interop
 	@$(MAKE) --no-print-directory $(BROWSER)/bundle.js || \
 		echo "the browser's telephone could not be made" >&2
-test-interop: ## clients that are fetched for it (T='browser linphone sipe')
+test-interop: ## clients that are fetched for it (T='aiortc browser linphone sipe')
 	@$(MAKE) --no-print-directory deps-interop
 	@$(MAKE) --no-print-directory all tools
 	@$(RUN) --kind interop $(T)
