@@ -77,6 +77,35 @@ static void look_at_names(X509 *cert)
 	}
 }
 
+/* The same response as the answer to a question of ours */
+static void look_at_status(const struct input *in, X509 *leaf)
+{
+	struct tg_x509_inquiry *q;
+	struct tg_x509_status s;
+	unsigned char *der = NULL;
+	char url[64];
+	int n = i2d_X509(leaf, &der);
+	struct tg_span text = tg_span_of((const char *)der, n > 0 ? (size_t)n : 0);
+
+	q = in->n_ca ? tg_x509_inquiry_new(text, in->ca[0].data, true) : NULL;
+	if(q) {
+		tg_x509_inquiry_read(
+				q, in->ocsp, TG_X509_NONCE_REQUIRED, 1893456000, true, &s);
+		/* the nonce was made a moment ago */
+		if(s.state != TG_X509_STATE_UNKNOWN)
+			abort();
+		tg_x509_inquiry_read(
+				q, in->ocsp, TG_X509_NONCE_OPTIONAL, 1893456000, true, &s);
+		if(s.state == TG_X509_STATE_GOOD && s.until < 1893456000)
+			abort();
+		if(tg_x509_responder_of(q, url, sizeof(url))
+				&& strlen(url) >= sizeof(url))
+			abort();
+	}
+	tg_x509_inquiry_free(q);
+	OPENSSL_free(der);
+}
+
 static void judge(struct input *in, uint8_t choice)
 {
 	static const struct tg_span wanted = TG_SPAN_INIT("gw1.lab.test");
@@ -131,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if(in.leaf)
 		look_at_names(in.leaf);
+	if(in.leaf)
+		look_at_status(&in, in.leaf);
 	judge(&in, choice);
 	X509_free(in.leaf);
 	sk_X509_pop_free(in.untrusted, X509_free);

@@ -618,6 +618,114 @@ static void a_crl_in_place_of_another_must_be_of_that_ca(void **state)
 	tg_diags_deinit(&diags);
 }
 
+/* ---- a status that is fetched ------------------------------------------------- */
+
+#define FETCHED(more)                                                   \
+	"[trust ours]\nca_file = ours.pem\nocsp = fetch\nresponder = aia\n" \
+	"stale_grace = 0s\nmax_pending_time = 10s\n" more GW1
+
+static struct tg_x509_status known;
+static unsigned asked;
+
+static void tell(void *ctx, const struct tg_pol_trust *trust, X509 *cert,
+		X509 *issuer, bool allow_sha1, struct tg_x509_status *answer)
+{
+	(void)ctx;
+	(void)allow_sha1;
+	assert_true(tg_span_eq(trust->name, TG_SPAN("ours")));
+	assert_non_null(cert);
+	assert_int_equal(X509_cmp(issuer, ours.cert), 0);
+	asked++;
+	*answer = known;
+}
+
+static const struct tg_pol_verdict *ask_with_status(
+		X509 *cert, enum tg_pol_direction direction, time_t at)
+{
+	ask("192.0.2.1", direction, NULL, NULL);
+	in.leaf = cert;
+	in.at = at;
+	in.status = tell;
+	memset(&out, 0xff, sizeof(out));
+	tg_judge_certificate(judge, &in, NULL, &out);
+	return &out.verdict;
+}
+
+static void an_open_status_keeps_who_connects_waiting(void **state)
+{
+	X509 *cert = pki_named(&ours, "gw1.lab.test");
+
+	(void)state;
+	use(FETCHED(""));
+	memset(&known, 0, sizeof(known));
+	ask_with_status(cert, TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.decision, TG_POL_ALLOW);
+	assert_true(out.pending);
+	assert_int_equal(out.pending_until, PKI_NOW + 10);
+	/* toward a next hop nothing can wait */
+	ask_with_status(cert, TG_POL_OUT, PKI_NOW);
+	assert_int_equal(out.verdict.decision, TG_POL_DENY);
+	assert_int_equal(out.verdict.reason, TG_REASON_OCSP_UNKNOWN);
+	known = (struct tg_x509_status){
+			.state = TG_X509_STATE_GOOD, .until = PKI_NOW + 60};
+	ask_with_status(cert, TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.decision, TG_POL_ALLOW);
+	assert_false(out.pending);
+	assert_int_equal(out.x509.not_after, PKI_NOW + 60);
+	/* what was good and is over is open */
+	ask_with_status(cert, TG_POL_IN, PKI_NOW + 61);
+	assert_true(out.pending);
+	known.state = TG_X509_STATE_REVOKED;
+	ask_with_status(cert, TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.reason, TG_REASON_CERT_REVOKED);
+	assert_false(out.pending);
+}
+
+static void nobody_waits_for_ever(void **state)
+{
+	(void)state;
+	use(FETCHED(""));
+	memset(&known, 0, sizeof(known));
+	ask_with_status(pki_named(&ours, "gw1.lab.test"), TG_POL_IN, PKI_NOW);
+	in.established = true;
+	in.pending_until = PKI_NOW + 10;
+	in.at = PKI_NOW + 10;
+	tg_judge_certificate(judge, &in, NULL, &out);
+	assert_true(out.pending);
+	assert_int_equal(out.pending_until, PKI_NOW + 10);
+	in.at++;
+	tg_judge_certificate(judge, &in, NULL, &out);
+	assert_int_equal(out.verdict.reason, TG_REASON_OCSP_UNKNOWN);
+	assert_false(out.pending);
+	/* up on a status that still holds, whatever is known of it now */
+	in.pending_until = 0;
+	in.status_until = in.at;
+	tg_judge_certificate(judge, &in, NULL, &out);
+	assert_int_equal(out.verdict.decision, TG_POL_ALLOW);
+	assert_false(out.pending);
+}
+
+static void soft_serves_an_open_status_and_nobody_asks_for_the_refused(
+		void **state)
+{
+	(void)state;
+	use(FETCHED("revocation = soft\n"));
+	memset(&known, 0, sizeof(known));
+	ask_with_status(pki_named(&ours, "gw1.lab.test"), TG_POL_OUT, PKI_NOW);
+	assert_int_equal(out.verdict.decision, TG_POL_ALLOW);
+	assert_false(out.pending);
+	assert_true(out.x509.status_open);
+	known.state = TG_X509_STATE_REVOKED;
+	ask_with_status(pki_named(&ours, "gw1.lab.test"), TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.reason, TG_REASON_CERT_REVOKED);
+	asked = 0;
+	ask_with_status(pki_named(&ours, "gw2.lab.test"), TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.reason, TG_REASON_CERT_NAME);
+	ask_with_status(pki_named(&rogue, "gw1.lab.test"), TG_POL_IN, PKI_NOW);
+	assert_int_equal(out.verdict.reason, TG_REASON_CERT_UNTRUSTED);
+	assert_int_equal(asked, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -643,6 +751,9 @@ int main(void)
 			T(trust_that_cannot_be_read_is_reported_and_denies),
 			T(lists_that_openssl_does_not_take_are_reported),
 			T(explains_what_it_looked_at),
+			T(an_open_status_keeps_who_connects_waiting),
+			T(nobody_waits_for_ever),
+			T(soft_serves_an_open_status_and_nobody_asks_for_the_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, pki_end);

@@ -81,6 +81,13 @@ static void an_existing_connection_needs_its_verdict(void **state)
 	e.peer = peer(p, "gw");
 	v = leaving(p, &e);
 	assert_allowed(&v);
+	e.held = true;
+	v = leaving(p, &e);
+	assert_denied(&v, TG_REASON_OCSP_UNKNOWN);
+	e.refusal = true;
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	e.held = e.refusal = false;
 	e.audited = true;
 	v = leaving(p, &e);
 	assert_denied(&v, TG_REASON_STALE_VERDICT);

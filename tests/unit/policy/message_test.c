@@ -134,6 +134,10 @@ static void a_verdict_counts_only_where_it_was_made(void **state)
 	m.audited = false;
 	v = judged(p, &m);
 	assert_allowed(&v);
+	/* its certificate's status is asked for */
+	m.held = true;
+	v = judged(p, &m);
+	assert_denied(&v, TG_REASON_OCSP_UNKNOWN);
 	tg_pol_free(p);
 }
 

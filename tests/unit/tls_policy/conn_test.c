@@ -297,6 +297,39 @@ static void a_verdict_that_is_taken_back_is_gone_at_once(void **state)
 	assert_false(facts_of(7, &facts));
 }
 
+static void a_status_that_changed_is_asked_again(void **state)
+{
+	struct tlsp_facts f = good(7);
+
+	(void)state;
+	f.status.place = 1;
+	assert_true(tlsp_conn_set(&f));
+	assert_int_equal(tlsp_conn_state(7, in_force, 0), TLSP_CONN_GOOD);
+	assert_true(tlsp_facts_current(&snap, &f));
+	moved = true;
+	assert_int_equal(tlsp_conn_state(7, in_force, 0), TLSP_CONN_STALE);
+	assert_false(tlsp_facts_current(&snap, &f));
+	moved = false;
+	f.held = true;
+	f.held_until = time(NULL) + 60;
+	assert_true(tlsp_facts_current(&snap, &f));
+	f.held_until = time(NULL) - 1;
+	assert_false(tlsp_facts_current(&snap, &f));
+}
+
+static void what_waits_for_its_status_is_not_remembered(void **state)
+{
+	struct tlsp_facts f = good(7);
+	struct tg_pol_msg facts;
+
+	(void)state;
+	f.held = true;
+	f.held_until = time(NULL) + 60;
+	assert_true(tlsp_conn_set(&f));
+	assert_false(facts_of(7, &facts));
+	assert_false(tlsp_warm_holds(7));
+}
+
 static void another_policy_is_asked_again(void **state)
 {
 	struct tg_pol_msg facts;
@@ -422,6 +455,9 @@ int main(void)
 			cmocka_unit_test_setup(
 					a_verdict_that_is_taken_back_is_gone_at_once, begin),
 			cmocka_unit_test_setup(another_policy_is_asked_again, begin),
+			cmocka_unit_test_setup(a_status_that_changed_is_asked_again, begin),
+			cmocka_unit_test_setup(
+					what_waits_for_its_status_is_not_remembered, begin),
 			cmocka_unit_test_setup(
 					a_certificate_that_expired_is_asked_again, begin),
 			cmocka_unit_test_setup(

@@ -207,6 +207,84 @@ static void a_certificate_that_promises_a_staple_must_have_one(void **state)
 	expect(TG_REASON_NONE, "");
 }
 
+/* ---- inquiries --------------------------------------------------------------- */
+
+static struct tg_x509_inquiry *inquire(bool nonce)
+{
+	unsigned char *a = NULL, *b = NULL;
+	int n = i2d_X509(leaf, &a), m = i2d_X509(root.cert, &b);
+	struct tg_x509_inquiry *q =
+			tg_x509_inquiry_new(tg_span_of((const char *)a, (size_t)n),
+					tg_span_of((const char *)b, (size_t)m), nonce);
+
+	assert_non_null(q);
+	OPENSSL_free(a);
+	OPENSSL_free(b);
+	return q;
+}
+
+/* Signs a response with the nonce of that inquiry, or none */
+static void respond_to(const struct tg_x509_inquiry *q)
+{
+	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	ASN1_TIME *from = ASN1_GENERALIZEDTIME_set(NULL, PKI_NOW);
+	ASN1_TIME *until = ASN1_GENERALIZEDTIME_set(NULL, PKI_NOW + 60);
+	OCSP_CERTID *id = OCSP_cert_to_id(NULL, leaf, root.cert);
+	OCSP_RESPONSE *response;
+	int n;
+
+	assert_non_null(OCSP_basic_add1_status(
+			basic, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, from, until));
+	if(q)
+		OCSP_copy_nonce(basic, (OCSP_REQUEST *)tg_x509_inquiry_request(q));
+	assert_true(
+			OCSP_basic_sign(basic, root.cert, root.key, EVP_sha256(), NULL, 0));
+	response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+	OPENSSL_free(der);
+	der = NULL;
+	n = i2d_OCSP_RESPONSE(response, &der);
+	assert_true(n > 0);
+	ask.ocsp = tg_span_of((const char *)der, (size_t)n);
+	OCSP_RESPONSE_free(response);
+	OCSP_BASICRESP_free(basic);
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(until);
+}
+
+static void says(const struct tg_x509_inquiry *q, enum tg_x509_nonce nonce,
+		enum tg_x509_state wanted, const char *text)
+{
+	struct tg_x509_status s;
+
+	tg_x509_inquiry_read(q, ask.ocsp, nonce, PKI_NOW, false, &s);
+	if(s.state != wanted || !strstr(s.detail, text))
+		print_error("%d: %s\n", s.state, s.detail);
+	assert_int_equal(s.state, wanted);
+	assert_non_null(strstr(s.detail, text));
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void an_answer_belongs_to_its_question(void **state)
+{
+	struct tg_x509_inquiry *q = inquire(true), *other = inquire(true),
+						   *plain = inquire(false);
+
+	(void)state;
+	respond_to(q);
+	says(q, TG_X509_NONCE_REQUIRED, TG_X509_STATE_GOOD, "");
+	says(other, TG_X509_NONCE_REQUIRED, TG_X509_STATE_UNKNOWN, "nonce differs");
+	says(other, TG_X509_NONCE_OPTIONAL, TG_X509_STATE_UNKNOWN, "nonce differs");
+	says(plain, TG_X509_NONCE_OFF, TG_X509_STATE_GOOD, "");
+	respond_to(NULL);
+	says(q, TG_X509_NONCE_REQUIRED, TG_X509_STATE_UNKNOWN, "has no nonce");
+	says(q, TG_X509_NONCE_OPTIONAL, TG_X509_STATE_GOOD, "");
+	tg_x509_inquiry_free(q);
+	tg_x509_inquiry_free(other);
+	tg_x509_inquiry_free(plain);
+	assert_null(tg_x509_inquiry_new(TG_SPAN("x"), TG_SPAN("y"), true));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -216,6 +294,7 @@ int main(void)
 			T(a_responder_must_be_the_issuers_own),
 			T(what_is_no_answer_is_none),
 			T(a_certificate_that_promises_a_staple_must_have_one),
+			T(an_answer_belongs_to_its_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, pki_end);
