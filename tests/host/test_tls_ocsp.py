@@ -13,6 +13,7 @@ import subprocess
 import threading
 import unittest
 
+import ocsp
 import pki
 import proc
 import sip
@@ -31,22 +32,7 @@ ROUTE = """
 POLICY = tls_edge.POLICY.replace("crl_file = @PKI@/enterprise-ca/crl.pem", "ocsp = staple\n@MORE@")
 
 
-class Issuer(pki.Authority):
-    """The lab's CA, with the key that it has in the lab's folder."""
-
-    def __init__(self, folder="enterprise-ca"):
-        super().__init__("Enterprise CA")
-        self.files = [os.path.join(KEYS.path, folder, f"ca.{x}") for x in ("pem", "key")]
-        with open(self.files[1], "rb") as f:
-            self.key.pem = f.read()
-        self.key.public = pki.openssl("pkey", "-pubout", "-outform", "DER", data=self.key.pem)
-
-    def issue(self, *args, **more):
-        more.setdefault("serial", int.from_bytes(os.urandom(8), "big") | 1 << 64)
-        return super().issue(*args, **more)
-
-
-CA = Issuer()
+CA = ocsp.Issuer(KEYS)
 LEAF = CA.issue(["gw1.lab.test"]).write(MADE, "leaf")
 OTHER = CA.issue(["gw1.lab.test"]).write(MADE, "other")
 DELEGATE = CA.issue(cn="responder", eku=[OCSP_SIGNING]).write(MADE, "delegate")

@@ -73,7 +73,7 @@ static bool split_authority(struct tg_span s, struct tg_url *out)
 
 bool tg_url_split(struct tg_span text, struct tg_url *out, const char **why)
 {
-	struct tg_span rest = text;
+	struct tg_span rest;
 	size_t end;
 
 	*why = NULL;
