@@ -203,14 +203,21 @@ class Impostors(Case):
         keys = type("Keys", (), {"leaf": staticmethod(LAB.leaf), "ca": staticmethod(LAB.ca)})
         return tls_edge.knock(keys, source, leaf, highest=ssl.TLSVersion.TLSv1_2)
 
+    @staticmethod
+    def requests_taken():
+        """Without replies: keepalives of ours may be answered meanwhile"""
+        core = LAB.statistics()
+        return sum(core[name] for name in ("rcv_requests", "drop_requests", "bad_msg_hdr",
+                                           "bad_URIs_rcvd", "unsupported_methods"))
+
     def test_who_is_let_in(self):
         for source in (HERE, ELSEWHERE, lab.UNDECLARED):
             for leaf in ("teams", "teams-wild"):
                 self.assertEqual(self.knock(leaf, source), ("served", 200))
             for leaf in ("customer", "deeper", "teams-client", "gateway1"):
-                before = LAB.messages_taken()
+                before = self.requests_taken()
                 self.assertEqual(self.knock(leaf, source)[0], "alert", leaf)
-                self.assertEqual(LAB.messages_taken(), before)
+                self.assertEqual(self.requests_taken(), before)
 
     def test_in_the_place_of_the_hub(self):
         """DNS says that it is there, its certificate says another name"""
