@@ -12,6 +12,7 @@
  * their number (tls_max_connections).
  */
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -231,6 +232,28 @@ static bool der_put(X509 *cert, unsigned char **at)
 	return true;
 }
 
+static struct tlsp_chain *chain_get(size_t octets)
+{
+	struct tlsp_chain *out = octets > TLSP_CHAIN_OCTETS_MAX
+									 ? NULL
+									 : shm_malloc(sizeof(*out) + octets);
+
+	if(!out && octets <= TLSP_CHAIN_OCTETS_MAX)
+		SHM_MEM_ERROR;
+	return out;
+}
+
+/*
+ * What OpenSSL hands out begins with the leaf, and often ends with a root,
+ * which is trusted or not whoever sends it. Reading one again takes OpenSSL
+ * longer than to verify its signature.
+ */
+static bool is_between(X509 *cert, X509 *leaf)
+{
+	return X509_cmp(cert, leaf) != 0
+		   && !(X509_get_extension_flags(cert) & EXFLAG_SS);
+}
+
 static struct tlsp_chain *chain_of(X509 *leaf, STACK_OF(X509) *chain)
 {
 	int n = sk_X509_num(chain); /* -1 for NULL */
@@ -241,17 +264,15 @@ static struct tlsp_chain *chain_of(X509 *leaf, STACK_OF(X509) *chain)
 
 	for(int i = 0; i < n; i++)
 		octets += der_octets(sk_X509_value(chain, i));
-	if(octets > TLSP_CHAIN_OCTETS_MAX)
+	out = chain_get(octets);
+	if(!out)
 		return NULL;
-	out = shm_malloc(sizeof(*out) + octets);
-	if(!out) {
-		SHM_MEM_ERROR;
-		return NULL;
-	}
 	at = out->der;
 	ok = der_put(leaf, &at);
-	for(int i = 0; ok && i < n; i++)
-		ok = der_put(sk_X509_value(chain, i), &at);
+	for(int i = 0; ok && i < n; i++) {
+		if(is_between(sk_X509_value(chain, i), leaf))
+			ok = der_put(sk_X509_value(chain, i), &at);
+	}
 	out->octets = (size_t)(at - out->der);
 	if(!ok) {
 		shm_free(out);
@@ -260,14 +281,30 @@ static struct tlsp_chain *chain_of(X509 *leaf, STACK_OF(X509) *chain)
 	return out;
 }
 
-bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain)
+static struct tlsp_chain *chain_with(
+		X509 *leaf, const unsigned char *certs, size_t octets)
 {
-	struct tlsp_chain *mine = leaf ? chain_of(leaf, chain) : NULL;
+	struct tlsp_chain *out = chain_get(der_octets(leaf) + octets);
+	unsigned char *at;
+
+	if(!out)
+		return NULL;
+	at = out->der;
+	if(!der_put(leaf, &at)) {
+		shm_free(out);
+		return NULL;
+	}
+	memcpy(at, certs, octets);
+	out->octets = (size_t)(at - out->der) + octets;
+	return out;
+}
+
+/* mine: taken over */
+static bool set_chain(int id, struct tlsp_chain *mine)
+{
 	struct tlsp_chain *old = mine;
 	struct record *r;
 
-	if(leaf && !mine)
-		return false;
 	lock_get(lock_of(id));
 	r = *find(id);
 	if(r) {
@@ -278,6 +315,21 @@ bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain)
 	if(old)
 		shm_free(old);
 	return r != NULL;
+}
+
+bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain)
+{
+	struct tlsp_chain *mine = leaf ? chain_of(leaf, chain) : NULL;
+
+	return (!leaf || mine) && set_chain(id, mine);
+}
+
+bool tlsp_conn_set_certs(
+		int id, X509 *leaf, const unsigned char *certs, size_t octets)
+{
+	struct tlsp_chain *mine = chain_with(leaf, certs, octets);
+
+	return mine && set_chain(id, mine);
 }
 
 struct tlsp_chain *tlsp_conn_get_chain(int id)

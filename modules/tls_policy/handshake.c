@@ -415,12 +415,13 @@ int tlsp_on_status(SSL *ssl, void *arg)
 static void take_up(
 		const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)
 {
-	STACK_OF(X509) *chain = NULL;
+	const unsigned char *certs = NULL;
 	enum tg_reason outside;
 	X509 *leaf = NULL;
+	size_t octets = 0;
 
 	f->tls_version = (uint16_t)SSL_version(ssl);
-	f->resumed = tlsp_resume_taken(ssl, snap, f, &leaf, &chain);
+	f->resumed = tlsp_resume_taken(ssl, snap, f, &leaf, &certs, &octets);
 	if(!f->resumed) {
 		deny(snap, f, TG_REASON_RESUMPTION, NULL);
 	} else if(!leaf) {
@@ -430,12 +431,11 @@ static void take_up(
 		outside = outside_profile(snap, ssl, f);
 		if(outside != TG_REASON_NONE)
 			deny(snap, f, outside, SSL_get_version(ssl));
-		if(f->allowed && !tlsp_conn_set_chain(f->id, leaf, chain))
+		if(f->allowed && !tlsp_conn_set_certs(f->id, leaf, certs, octets))
 			deny(snap, f, TG_REASON_INTERNAL, "the chain cannot be kept");
 	}
 	if(f->resumed && f->allowed)
 		tlsp_stats_count_resumed();
-	sk_X509_pop_free(chain, X509_free);
 }
 
 static void finish(const struct tlsp_snap *snap, SSL *ssl, struct tlsp_facts *f)

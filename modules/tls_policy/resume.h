@@ -30,11 +30,12 @@ void tlsp_resume_proven(SSL *ssl, const struct tlsp_snap *snap,
 
 /*
  * At the end: was the session that this connection took up judged for it? Then
- * f says whose it is, by *leaf, which is the session's, and *chain, which the
- * caller frees in any case; without a certificate *leaf is NULL.
+ * f says whose it is. *leaf and what goes with it, a list as in struct
+ * tlsp_chain, are the session's; without a certificate *leaf is NULL.
  */
 bool tlsp_resume_taken(SSL *ssl, const struct tlsp_snap *snap,
-		const struct tlsp_facts *f, X509 **leaf, STACK_OF(X509) **chain);
+		const struct tlsp_facts *f, X509 **leaf, const unsigned char **certs,
+		size_t *octets);
 
 /* Is a ticket due on this connection? */
 bool tlsp_resume_gives(SSL *ssl);

@@ -168,8 +168,14 @@ enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
  */
 struct tlsp_waiting *tlsp_conn_drop(int id, struct tlsp_facts *was);
 
-/* Takes a copy of the chain into shared memory. NULL forgets it */
+/*
+ * Takes a copy of the leaf and what may lie between it and a root into shared
+ * memory. NULL forgets it
+ */
 bool tlsp_conn_set_chain(int id, X509 *leaf, STACK_OF(X509) *chain);
+/* The same with the rest as it was kept: a list as in struct tlsp_chain */
+bool tlsp_conn_set_certs(
+		int id, X509 *leaf, const unsigned char *certs, size_t octets);
 /* A copy in malloc's memory, or NULL when there is none */
 struct tlsp_chain *tlsp_conn_get_chain(int id);
 

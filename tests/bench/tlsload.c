@@ -5,9 +5,13 @@
  * connections, each with a window of requests under way, or full handshakes
  * one after the other. Everything that is sent is made before the clock
  * starts. Prints "done SECONDS" or fails; the bench reads the server's CPU.
+ * resumed: handshakes that take up the session of a first one, or it fails.
  * A flood is handshakes of which any may fail: "done SECONDS SERVED REFUSED".
  *
- *   tlsload requests|handshakes|flood HOST PORT SOURCE CERT KEY CA COUNT [CONNS]
+ *   tlsload requests|handshakes|resumed|flood HOST PORT SOURCE CERT KEY CA COUNT
+ *           [CONNS]
+ *
+ * CERT - is a client without a certificate.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -56,6 +60,9 @@ static struct sockaddr_in address(const char *host, int port)
 	return sa;
 }
 
+/* What the next connection shows; NULL: nothing */
+static SSL_SESSION *session;
+
 /* NULL: the other side ended the handshake */
 static SSL *try_dial(SSL_CTX *ctx, const struct sockaddr_in *from,
 		const struct sockaddr_in *to)
@@ -72,6 +79,8 @@ static SSL *try_dial(SSL_CTX *ctx, const struct sockaddr_in *from,
 	if(connect(fd, (const struct sockaddr *)to, sizeof(*to)) != 0)
 		die("cannot connect");
 	SSL_set_fd(ssl, fd);
+	if(session)
+		SSL_set_session(ssl, session);
 	if(SSL_connect(ssl) == 1)
 		return ssl;
 	SSL_free(ssl);
@@ -184,6 +193,38 @@ static double run_handshakes(SSL_CTX *ctx, const struct sockaddr_in *from,
 	return now_sec() - start;
 }
 
+/* The ticket comes before the answer to what is asked first */
+static void win_session(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to, const char *source)
+{
+	struct conn c = {.ssl = dial(ctx, from, to)};
+
+	make_batch(&c, 0, source);
+	if(SSL_write(c.ssl, c.batch, c.batch_octets) <= 0)
+		die("cannot write");
+	read_window(c.ssl);
+	session = SSL_get1_session(c.ssl);
+	hang_up(c.ssl);
+	free(c.batch);
+	if(!session || !SSL_SESSION_is_resumable(session))
+		die("no session that could be taken up");
+}
+
+static double run_resumed(SSL_CTX *ctx, const struct sockaddr_in *from,
+		const struct sockaddr_in *to, long count)
+{
+	double start = now_sec();
+
+	for(long i = 0; i < count; i++) {
+		SSL *ssl = dial(ctx, from, to);
+
+		if(!SSL_session_reused(ssl))
+			die("the session was not taken up");
+		hang_up(ssl);
+	}
+	return now_sec() - start;
+}
+
 static double run_flood(SSL_CTX *ctx, const struct sockaddr_in *from,
 		const struct sockaddr_in *to, long count, long *served)
 {
@@ -210,15 +251,18 @@ int main(int argc, char **argv)
 	double seconds;
 
 	if(argc < 9 || conns < 1 || conns > CONNS_MAX)
-		die("usage: requests|handshakes|flood HOST PORT SOURCE CERT KEY CA "
-			"COUNT "
-			"[CONNS]");
+		die("usage: requests|handshakes|resumed|flood HOST PORT SOURCE CERT "
+			"KEY CA COUNT [CONNS]");
 	signal(SIGPIPE, SIG_IGN);
 	to = address(argv[2], atoi(argv[3]));
 	from = address(argv[4], 0);
 	ctx = SSL_CTX_new(TLS_client_method());
-	if(!ctx || SSL_CTX_use_certificate_chain_file(ctx, argv[5]) != 1
-			|| SSL_CTX_use_PrivateKey_file(ctx, argv[6], SSL_FILETYPE_PEM) != 1
+	if(!ctx
+			|| (strcmp(argv[5], "-") != 0
+					&& (SSL_CTX_use_certificate_chain_file(ctx, argv[5]) != 1
+							|| SSL_CTX_use_PrivateKey_file(
+									   ctx, argv[6], SSL_FILETYPE_PEM)
+									   != 1))
 			|| SSL_CTX_load_verify_locations(ctx, argv[7], NULL) != 1)
 		die("cannot read the certificates");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -226,6 +270,11 @@ int main(int argc, char **argv)
 	if(strcmp(argv[1], "flood") == 0) {
 		seconds = run_flood(ctx, &from, &to, atol(argv[8]), &served);
 		printf("done %.6f %ld %ld\n", seconds, served, atol(argv[8]) - served);
+	} else if(strcmp(argv[1], "resumed") == 0) {
+		win_session(ctx, &from, &to, argv[4]);
+		seconds = run_resumed(ctx, &from, &to, atol(argv[8]));
+		printf("done %.6f\n", seconds);
+		SSL_SESSION_free(session);
 	} else {
 		seconds = strcmp(argv[1], "requests") == 0
 						  ? run_requests(ctx, &from, &to, argv[4],
