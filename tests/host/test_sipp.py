@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import unittest
 
 import lab
@@ -25,6 +26,7 @@ SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEYS = {"speech.pcap": base64.b64encode(bytes(range(30))).decode(),
         "speech_early.pcap": base64.b64encode(bytes(range(30, 60))).decode()}
 CLEAR = {"profile": "RTP/AVP", "crypto": "a=ptime:20"}
+RETRY_SEC = 1.0  # a next hop that failed is left alone so long
 SPOKEN = 50  # packets of the 75 that are played
 LAB = sdp_ends.ScriptLab(ROOT, peers=())
 
@@ -326,6 +328,7 @@ class Refused(Case):
                 self.fails_before(far, lab.GATEWAY1, 500, n)
                 self.await_alert(far.name.replace("far", "tls"))
                 self.doCleanups()
+            time.sleep(RETRY_SEC)
 
     def test_a_branch_route_that_spoils_the_media(self):
         """Caught at the last gate; the same without it is served"""
