@@ -164,18 +164,45 @@ bool srtpp_party_of_target(const struct tg_pol *p, struct sip_msg *msg,
 	return t && party_of_dst(p, &t->uas.response.dst, true, m, out);
 }
 
+static bool has_sdp(struct tg_span request)
+{
+	struct tg_media_message m;
+
+	if(!tg_media_message_has_body(request))
+		return false;
+	return tg_media_message_read(request, &m) != TG_MEDIA_OK || m.n_sdp > 0;
+}
+
+/*
+ * One answer is asked about half a dozen times on its way. A transaction is
+ * told by its place, its label (one in 2^32 of that place) and the octets'
+ * address, and its request does not change
+ */
 static bool request_has_sdp(void)
 {
+	static struct {
+		const struct cell *t;
+		unsigned hash, label;
+		struct tg_span request;
+		bool has_sdp;
+	} last;
 	struct cell *t = srtpp_transaction();
-	struct tg_media_message m;
+	struct tg_span request;
 
 	/* without a transaction: as the media module, an answer */
 	if(!t || !t->uas.request || !t->uas.request->buf)
 		return true;
-	if(!tg_media_message_has_body(srtpp_bytes(t->uas.request)))
-		return false;
-	return tg_media_message_read(srtpp_bytes(t->uas.request), &m) != TG_MEDIA_OK
-		   || m.n_sdp > 0;
+	request = srtpp_bytes(t->uas.request);
+	if(last.t != t || last.hash != t->hash_index || last.label != t->label
+			|| last.request.ptr != request.ptr
+			|| last.request.len != request.len) {
+		last.has_sdp = has_sdp(request);
+		last.t = t;
+		last.hash = t->hash_index;
+		last.label = t->label;
+		last.request = request;
+	}
+	return last.has_sdp;
 }
 
 bool srtpp_is_offer(const struct tg_media_message *m)

@@ -10,6 +10,9 @@ bool tg_span_ieq(struct tg_span a, struct tg_span b)
 {
 	if(a.len != b.len)
 		return false;
+	/* most often the very same letters */
+	if(a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0)
+		return true;
 	for(size_t i = 0; i < a.len; i++) {
 		if(lower(a.ptr[i]) != lower(b.ptr[i]))
 			return false;

@@ -27,6 +27,30 @@ void tg_text_say(struct tg_text *t, const char *fmt, ...)
 	}
 }
 
+void tg_text_add(struct tg_text *t, struct tg_span s)
+{
+	if(s.len >= t->octets - t->len) {
+		t->full = true;
+		return;
+	}
+	if(s.len)
+		memcpy(t->buffer + t->len, s.ptr, s.len);
+	t->len += s.len;
+	t->buffer[t->len] = 0;
+}
+
+void tg_text_add_number(struct tg_text *t, uint64_t n)
+{
+	char digits[20]; /* of 2^64 - 1 */
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while(n);
+	tg_text_add(t, tg_span_of(digits + at, sizeof(digits) - at));
+}
+
 struct tg_span tg_text_span(const struct tg_text *t)
 {
 	return tg_span_of(t->buffer, t->len);

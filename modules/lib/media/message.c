@@ -64,17 +64,61 @@ static void take(struct tg_span value, struct tg_span *slot, bool *twice)
 		slot->ptr = "";
 }
 
-/* The lengths and first letters of the names below; most headers have others */
-static bool may_matter(struct tg_span name)
+/* First letters of the names below, long and compact: most headers have
+ * others. A line may begin with a blank, if it is the first of all */
+static bool may_matter(char first)
 {
-	static const char first[] = {'c', 'C', 'f', 'F', 't', 'T'};
-
-	if(name.len == 1)
+	if(first <= ' ')
 		return true;
-	if(name.len != 2 && name.len != 4 && name.len != 7 && name.len != 12
-			&& name.len != 14 && name.len != 16)
-		return false;
-	return memchr(first, name.ptr[0], sizeof(first)) != NULL;
+	switch(first | 0x20) {
+		case 'c': /* Content-..., Call-ID, CSeq */
+		case 'e':
+		case 'f':
+		case 'i':
+		case 'l':
+		case 't':
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void take_header(
+		struct tg_span name, struct tg_span value, struct headers *h)
+{
+	/* by length first: one comparison, or none */
+	switch(name.len) {
+		case 1:
+		case 12:
+		case 14:
+		case 16:
+			if(named(name, "Content-Type", "c"))
+				take(value, &h->content_type, &h->twice);
+			else if(named(name, "Content-Encoding", "e"))
+				take(value, &h->encoding, &h->twice);
+			else if(named(name, "Content-Length", "l"))
+				take(value, &h->length, &h->twice);
+			if(name.len > 1)
+				break;
+			/* fall through */
+		case 4:
+		case 7:
+			if(named(name, "Call-ID", "i"))
+				take(value, &h->call_id, NULL);
+			else if(named(name, "CSeq", NULL))
+				take(value, &h->cseq, NULL);
+			else if(named(name, "From", "f"))
+				take(value, &h->from, NULL);
+			if(name.len > 1)
+				break;
+			/* fall through */
+		case 2:
+			if(named(name, "To", "t"))
+				take(value, &h->to, NULL);
+			break;
+		default:
+			break;
+	}
 }
 
 /* Up to the blank line; *at then stands behind it. False: there is none */
@@ -87,23 +131,10 @@ static bool read_headers(struct tg_span s, size_t *at, struct headers *h)
 
 		if(value.len == 0)
 			return true;
-		name = tg_span_trim(tg_span_cut(&value, ':'));
-		if(!may_matter(name))
+		if(!may_matter(value.ptr[0]))
 			continue;
-		if(named(name, "Content-Type", "c"))
-			take(value, &h->content_type, &h->twice);
-		else if(named(name, "Content-Encoding", "e"))
-			take(value, &h->encoding, &h->twice);
-		else if(named(name, "Content-Length", "l"))
-			take(value, &h->length, &h->twice);
-		else if(named(name, "Call-ID", "i"))
-			take(value, &h->call_id, NULL);
-		else if(named(name, "CSeq", NULL))
-			take(value, &h->cseq, NULL);
-		else if(named(name, "From", "f"))
-			take(value, &h->from, NULL);
-		else if(named(name, "To", "t"))
-			take(value, &h->to, NULL);
+		name = tg_span_trim(tg_span_cut(&value, ':'));
+		take_header(name, value, h);
 	}
 	return false;
 }
@@ -122,11 +153,14 @@ static struct tg_span tag_at(struct tg_span params)
 static struct tg_span tag_of(struct tg_span s)
 {
 	bool quoted = false, bracket = false;
+	bool quotes = s.len && memchr(s.ptr, '"', s.len) != NULL;
 
 	for(size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if(c == '"')
+		if(bracket && !quotes && c != '>') /* nothing else matters here */
+			i += tg_span_find(tg_span_of(s.ptr + i, s.len - i), '>') - 1;
+		else if(c == '"')
 			quoted = !quoted;
 		else if(c == '\\' && quoted)
 			i++;

@@ -43,15 +43,17 @@ static const char *const daemon_suites[] = {
 static void say_keying(struct tg_text *w, const struct tg_pol_media *m)
 {
 	if(!tg_media_has_kx(m, TG_KX_DTLS))
-		tg_text_say(w, " DTLS=off");
+		tg_text_add(w, TG_SPAN(" DTLS=off"));
 	if(!tg_media_has_kx(m, TG_KX_SDES)) {
-		tg_text_say(w, " SDES-off");
+		tg_text_add(w, TG_SPAN(" SDES-off"));
 		return;
 	}
 	for(size_t i = 0; i < sizeof(daemon_suites) / sizeof(*daemon_suites); i++) {
 		if(!tg_media_has_suite(
-				   m, tg_suite_by_name(tg_span_cstr(daemon_suites[i]))))
-			tg_text_say(w, " SDES-no-%s", daemon_suites[i]);
+				   m, tg_suite_by_name(tg_span_cstr(daemon_suites[i])))) {
+			tg_text_add(w, TG_SPAN(" SDES-no-"));
+			tg_text_add(w, tg_span_cstr(daemon_suites[i]));
+		}
 	}
 }
 
@@ -120,7 +122,8 @@ static enum tg_reason say_token(struct tg_text *w,
 		profile_of(&in->from, &t.from);
 	switch(tg_ng_token_encode(&t, in->call_id, in->key, arena, &token)) {
 		case TG_NG_OK:
-			tg_text_say(w, " " TG_NG_KEY "=%.*s", TG_SPAN_FMT(token));
+			tg_text_add(w, TG_SPAN(" " TG_NG_KEY "="));
+			tg_text_add(w, token);
 			return TG_REASON_NONE;
 		case TG_NG_NO_MEMORY:
 			return TG_REASON_INTERNAL;

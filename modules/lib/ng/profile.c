@@ -89,14 +89,32 @@ static bool plain_value(struct tg_span s)
 	return s.len <= VALUE_OCTETS_MAX;
 }
 
+static void say(struct tg_text *w, const char *name, const char *value)
+{
+	tg_text_add(w, tg_span_cstr(name));
+	tg_text_add(w, tg_span_cstr(value));
+}
+
+static void say_number(struct tg_text *w, const char *name, uint64_t n)
+{
+	tg_text_add(w, tg_span_cstr(name));
+	tg_text_add_number(w, n);
+}
+
+static void say_if(struct tg_text *w, const char *name, struct tg_span value)
+{
+	if(!value.len)
+		return;
+	tg_text_add(w, tg_span_cstr(name));
+	tg_text_add(w, value);
+}
+
 static void say_lists(struct tg_text *w, const struct tg_ng_profile *p)
 {
 	for(size_t i = 0; i < TG_KX_MAX && p->key_exchange[i]; i++)
-		tg_text_say(
-				w, "%s%s", i ? "," : "/kx:", tg_kx_name(p->key_exchange[i]));
+		say(w, i ? "," : "/kx:", tg_kx_name(p->key_exchange[i]));
 	for(size_t i = 0; i < TG_SUITES_MAX && p->suite[i]; i++)
-		tg_text_say(
-				w, "%s%s", i ? "," : "/suites:", tg_suite_name(p->suite[i]));
+		say(w, i ? "," : "/suites:", tg_suite_name(p->suite[i]));
 }
 
 static enum tg_ng_rc finish(struct tg_text *w, const char *purpose,
@@ -109,7 +127,8 @@ static enum tg_ng_rc finish(struct tg_text *w, const char *purpose,
 		return TG_NG_MALFORMED;
 	if(!mac_hex(purpose, call_id, tg_text_span(w), key, mac))
 		return TG_NG_UNAUTHENTIC;
-	tg_text_say(w, "/mac:%.*s", TG_NG_MAC_HEX_OCTETS, mac);
+	tg_text_add(w, mac_mark);
+	tg_text_add(w, tg_span_of(mac, sizeof(mac)));
 	if(w->full)
 		return TG_NG_MALFORMED;
 	*out = tg_arena_dup(arena, tg_text_span(w));
@@ -143,20 +162,19 @@ static bool say_leg(
 {
 	if(!makes_sense(p) || !plain_value(p->peer) || !plain_value(p->identity))
 		return false;
-	tg_text_say(w, "/leg:%s/level:%s", leg_name(leg), tg_level_name(p->level));
+	say(w, "/leg:", leg_name(leg));
+	say(w, "/level:", tg_level_name(p->level));
 	say_lists(w, p);
-	tg_text_say(w, "/dialect:%s", tg_dialect_name(p->dialect));
+	say(w, "/dialect:", tg_dialect_name(p->dialect));
 	if(p->mki_octets)
-		tg_text_say(w, "/mki:%u", p->mki_octets);
+		say_number(w, "/mki:", p->mki_octets);
 	if(p->lifetime_log2)
-		tg_text_say(w, "/lifetime:%u", p->lifetime_log2);
-	tg_text_say(w, "/window:%u", p->replay_window);
+		say_number(w, "/lifetime:", p->lifetime_log2);
+	say_number(w, "/window:", p->replay_window);
 	if(p->dtls_verify_ca)
-		tg_text_say(w, "/verify:ca");
-	if(p->peer.len)
-		tg_text_say(w, "/peer:%.*s", TG_SPAN_FMT(p->peer));
-	if(p->identity.len)
-		tg_text_say(w, "/identity:%.*s", TG_SPAN_FMT(p->identity));
+		say(w, "/verify:", "ca");
+	say_if(w, "/peer:", p->peer);
+	say_if(w, "/identity:", p->identity);
 	return true;
 }
 
@@ -169,13 +187,13 @@ enum tg_ng_rc tg_ng_token_encode(const struct tg_ng_token *t,
 
 	*out = tg_span_of(NULL, 0);
 	tg_text_init(&w, buffer, sizeof(buffer));
-	tg_text_say(&w, "v1");
+	tg_text_add(&w, version);
 	if(t->legs <= TG_NG_LEG_NONE || t->legs > TG_NG_LEG_BOTH
 			|| ((t->legs & TG_NG_LEG_TO) && !say_leg(&w, TG_NG_LEG_TO, &t->to))
 			|| ((t->legs & TG_NG_LEG_FROM)
 					&& !say_leg(&w, TG_NG_LEG_FROM, &t->from)))
 		return TG_NG_MALFORMED;
-	tg_text_say(&w, "/exp:%llu", (unsigned long long)t->expires);
+	say_number(&w, "/exp:", t->expires);
 	return finish(&w, "tg-ng-v1", call_id, key, arena, out);
 }
 
@@ -436,8 +454,9 @@ enum tg_ng_rc tg_ng_proof_encode(enum tg_ng_leg leg, struct tg_span call_id,
 	tg_text_init(&w, buffer, sizeof(buffer));
 	if(leg <= TG_NG_LEG_NONE || leg > TG_NG_LEG_BOTH)
 		return TG_NG_MALFORMED;
-	tg_text_say(&w, "v1/leg:%s/exp:%llu", leg_name(leg),
-			(unsigned long long)expires);
+	tg_text_add(&w, version);
+	say(&w, "/leg:", leg_name(leg));
+	say_number(&w, "/exp:", expires);
 	return finish(&w, "tg-proof-v1", call_id, key, arena, out);
 }
 

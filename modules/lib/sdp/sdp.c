@@ -19,10 +19,14 @@ static enum tg_sdp_rc bad(struct tg_sdp *sdp, size_t index, const char *what)
 
 static size_t count_lines(struct tg_span text)
 {
+	const char *at = text.ptr, *end = text.ptr + text.len;
 	size_t n = text.ptr[text.len - 1] == '\n' ? 0 : 1;
 
-	for(size_t i = 0; i < text.len; i++)
-		n += text.ptr[i] == '\n';
+	while((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		n++;
+		if(++at == end)
+			break;
+	}
 	return n;
 }
 
@@ -45,11 +49,8 @@ static void split(struct tg_sdp *sdp)
 
 static bool has_control(struct tg_span s)
 {
-	for(size_t i = 0; i < s.len; i++) {
-		if(s.ptr[i] == '\r' || s.ptr[i] == 0)
-			return true;
-	}
-	return false;
+	return memchr(s.ptr, '\r', s.len) != NULL
+		   || memchr(s.ptr, 0, s.len) != NULL;
 }
 
 /* Blank lines are let through at the end alone */
