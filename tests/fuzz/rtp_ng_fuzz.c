@@ -314,9 +314,11 @@ static void put_token(struct tg_ben *dict, unsigned how)
 static void request(char verb, unsigned how, struct tg_span text)
 {
 	struct tg_ben *dict = tg_ben_new(&w.arena, TG_BEN_DICT);
-	bool known = tg_ses_calls_count() != 0;
 	enum tg_ngx_action a;
+	bool known;
 
+	tg_ngx_finish(&w.x); /* a call without a socket ends with its request */
+	known = tg_ses_calls_count() != 0;
 	put(dict, "call-id", TG_SPAN(CALL));
 	put(dict, "from-tag", TG_SPAN("a"));
 	if(verb == 'X') {
