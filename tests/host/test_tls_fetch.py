@@ -6,6 +6,7 @@ talks without end. Whatever it does changes the verdict on its own certificate
 only: a partner under another trust is served meanwhile, at once.
 """
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -401,14 +402,34 @@ class Soft(Case):
 
 
 class Outbound(Case):
-    """A next hop that staples nothing. (A26, B3)"""
+    """What leaves, over a new connection and over one that waits. (A26, B3)"""
 
-    def call(self, address=HOP):
+    MORE = "max_pending_time = 20s"
+
+    @staticmethod
+    def call(address=HOP):
         with tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
             begun = time.monotonic()
             answer = c.request("OPTIONS", "sip:edge.lab.test", timeout=10, headers=[
                 "X-Next: sip:%s:%d;transport=tls" % address])
             return answer.status, answer.reason, time.monotonic() - begun
+
+    def test_no_request_leaves_on_one_that_waits(self):
+        serial, label = self.leaf()
+        c = self.connect(label)
+        self.assertEqual(self.ask(c).status, 503)
+        self.assertGreaterEqual(self.call(c.socket.getsockname())[0], 400)
+        self.assertTrue(self.edge.decisions(gate="out", reason="ocsp-unknown"))
+        self.assertIsNone(c.receive(0.5))
+        with ocsp.Responder(RESPONDER) as responder:
+            responder.answers[serial] = lambda request, _: ocsp.sign(CA, request, {serial: "V"})
+            self.served(c)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            call = pool.submit(self.call, c.socket.getsockname())
+            request = c.receive()
+            self.assertEqual(request.method, "OPTIONS")
+            c.send(tls_edge.answer(request))
+            self.assertEqual(call.result()[0], 200)
 
     def test_fails_over_at_once_and_is_served_when_good(self):
         serial, label = self.leaf("gw1.lab.test")
