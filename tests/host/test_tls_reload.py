@@ -5,7 +5,6 @@ tests/support/latessl.c, and reloads without a pause under traffic.
 """
 
 import os
-import subprocess
 import unittest
 
 import kamailio
@@ -26,21 +25,8 @@ ROUTE = """
 		exit;
 	}
 """ + tls_edge.ROUTE
+LATESSL = os.path.join(kamailio.BUILD, "tools", "latessl.so")
 MANY = 20  # tls.reload keeps what it replaces
-
-
-def build():
-    source = os.path.join(kamailio.SOURCE, "tests", "support", "latessl.c")
-    target = os.path.join(tls_edge.folder("tools"), "latessl.so")
-    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared", "-Wall",
-                    "-Werror", "-o", target, source, "-ldl"], check=True)
-    return target
-
-
-def send(address, port=5067):
-    with tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
-        return c.request("MESSAGE", "sip:bob@edge.lab.test", headers=[
-            f"X-Next: sip:{address}:{port};transport=tls"], timeout=6).status
 
 
 class Late(unittest.TestCase):
@@ -52,7 +38,7 @@ class Late(unittest.TestCase):
         cls.file = os.path.join(tls_edge.folder("late"), "left")
         cls.late(0)
         cls.edge = tls_edge.edge("late", KEYS, POLICY, ROUTE, tls=TLS, env=dict(
-            os.environ, LD_PRELOAD=build(), LATESSL=cls.file)).start()
+            os.environ, LD_PRELOAD=LATESSL, LATESSL=cls.file)).start()
 
     @classmethod
     def tearDownClass(cls):
