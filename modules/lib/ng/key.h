@@ -32,10 +32,13 @@ struct tg_ng_key {
 	atomic_flag busy;
 };
 
+/* span: an initialiser, which takes no parentheses */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define TG_NG_KEY_INIT(span)                                    \
 	{                                                           \
 		.secret = span, .keyed = NULL, .busy = ATOMIC_FLAG_INIT \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* secret lives as long as key; one of a length not allowed gives no mac */
 void tg_ng_key_init(struct tg_ng_key *key, struct tg_span secret);
