@@ -7,9 +7,11 @@
 
 #include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
@@ -134,6 +136,37 @@ bool tg_fips_has_cipher(struct tg_span name)
 bool tg_fips_has_ciphersuite(struct tg_span name)
 {
 	return has(name, takes_ciphersuite);
+}
+
+static bool set_list(SSL_CTX *ctx, enum tg_fips_list kind, const char *text)
+{
+	switch(kind) {
+		case TG_FIPS_CIPHERS:
+			return SSL_CTX_set_cipher_list(ctx, text) == 1;
+		case TG_FIPS_CIPHERSUITES:
+			return SSL_CTX_set_ciphersuites(ctx, text) == 1;
+		case TG_FIPS_GROUPS:
+			return SSL_CTX_set1_groups_list(ctx, text) == 1;
+	}
+	return false;
+}
+
+bool tg_fips_takes_list(
+		enum tg_fips_list kind, struct tg_span list, bool legacy)
+{
+	char *text = strndup(list.ptr ? list.ptr : "", list.len);
+	SSL_CTX *ctx;
+	bool taken;
+
+	ERR_set_mark();
+	ctx = SSL_CTX_new(TLS_method());
+	if(ctx && legacy)
+		SSL_CTX_set_security_level(ctx, 0);
+	taken = ctx && text && set_list(ctx, kind, text);
+	SSL_CTX_free(ctx);
+	ERR_pop_to_mark();
+	free(text);
+	return taken;
 }
 
 bool tg_fips_approves_group(struct tg_span name)

@@ -32,6 +32,12 @@ bool tg_fips_has_cipher(struct tg_span name);      /* up to TLS 1.2 */
 bool tg_fips_has_ciphersuite(struct tg_span name); /* TLS 1.3 */
 bool tg_fips_has_group(struct tg_span name);
 
+/* Whole lists, as OpenSSL takes them, FIPS or not; legacy: with what it holds
+ * for weak, too. False for memory that is out */
+enum tg_fips_list { TG_FIPS_CIPHERS, TG_FIPS_CIPHERSUITES, TG_FIPS_GROUPS };
+bool tg_fips_takes_list(
+		enum tg_fips_list kind, struct tg_span list, bool legacy);
+
 /* False for X25519 and X448: the provider of OpenSSL 3.0 has them, NIST SP
  * 800-56A does not. By the name alone */
 bool tg_fips_approves_group(struct tg_span name);
