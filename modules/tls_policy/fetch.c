@@ -135,9 +135,11 @@ static void log_outcome(
 				TG_SPAN_FMT(f->errand.trust));
 }
 
-static void land(struct flight *f, const struct tg_x509_status *said)
+static void land(struct flight *f, const struct tg_x509_status *said,
+		struct tg_span response)
 {
-	bool changed = tlsp_status_done(&f->errand, said, f->how.refresh_sec);
+	bool changed =
+			tlsp_status_done(&f->errand, said, response, f->how.refresh_sec);
 
 	tlsp_stats_count_ocsp(said->state == TG_X509_STATE_UNKNOWN
 								  ? TLSP_OCSP_FAILED
@@ -169,7 +171,7 @@ static void give_up(struct flight *f, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(said.detail, sizeof(said.detail), fmt, ap);
 	va_end(ap);
-	land(f, &said);
+	land(f, &said, tg_span_of(NULL, 0));
 }
 
 /* ---- HTTP ------------------------------------------------------------------------ */
@@ -224,15 +226,16 @@ static void read_response(struct flight *f)
 	BIO *mem = OSSL_HTTP_REQ_CTX_get0_mem_bio(f->http);
 	size_t octets = OSSL_HTTP_REQ_CTX_get_resp_len(f->http);
 	struct tg_x509_status said;
+	struct tg_span response;
 	char *der = NULL;
 	long n = mem ? BIO_get_mem_data(mem, &der) : 0;
 
 	if(n < 0 || octets > (size_t)n)
 		octets = 0;
-	tg_x509_inquiry_read(f->inquiry, tg_span_of(der, octets),
-			(enum tg_x509_nonce)f->how.nonce, time(NULL), f->errand.allow_sha1,
-			&said);
-	land(f, &said);
+	response = tg_span_of(der, octets);
+	tg_x509_inquiry_read(f->inquiry, response, (enum tg_x509_nonce)f->how.nonce,
+			time(NULL), f->errand.allow_sha1, &said);
+	land(f, &said, response);
 }
 
 static void refuse_http(struct flight *f)

@@ -395,7 +395,7 @@ int tlsp_on_status(SSL *ssl, void *arg)
 	if(!tlsp_current())
 		return 1;
 	if(SSL_is_server(ssl))
-		return SSL_TLSEXT_ERR_NOACK;
+		return tlsp_staple(ssl);
 	if(!my_facts(&f))
 		return 0;
 	if(!f.staple_due)

@@ -439,6 +439,16 @@ static bool is_loaded(time_t now)
 	return true;
 }
 
+static void prepare_staples(void)
+{
+	struct own_list *list = list_new();
+
+	for(size_t i = 0; list && i < list->n; i++)
+		tlsp_staple_prepare(list->item[i].cert, list->item[i].chain);
+	if(list)
+		list_free(list);
+}
+
 /* Writes what was not written yet; all of it once a day */
 void tlsp_own_tick(void)
 {
@@ -450,6 +460,7 @@ void tlsp_own_tick(void)
 	if(!is_loaded(now) && now - last < LOOK_SEC && now >= last)
 		return;
 	last = now;
+	prepare_staples();
 	tlsp_own_each(look_at, &look);
 	if(look.hash != written) {
 		written = look.hash;

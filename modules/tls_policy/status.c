@@ -47,6 +47,9 @@ struct place {
 	time_t taken;    /* when what was said came; 0: never */
 	time_t due;
 	unsigned failures;
+	bool ours;      /* staple.c shows what was answered */
+	char *response; /* DER, while it is good; NULL: there is none */
+	size_t response_octets;
 	size_t leaf, issuer, trust; /* octets of block, in this order */
 	char block[];
 };
@@ -114,6 +117,8 @@ static void leave(uint32_t i)
 	while(*at != i + 1)
 		at = &table->place[*at - 1]->next;
 	*at = table->place[i]->next;
+	if(table->place[i]->response)
+		shm_free(table->place[i]->response);
 	shm_free(table->place[i]);
 	table->place[i] = NULL;
 	move(i);
@@ -299,6 +304,43 @@ void tlsp_status_ask(const struct tg_pol_trust *trust, X509 *leaf, X509 *issuer,
 	OPENSSL_free(c.issuer);
 }
 
+/* With the lock held. False: there is none, or not any more */
+static bool copy_response(
+		const struct place *p, unsigned char **der, size_t *octets)
+{
+	if(!p->response || p->said.state != TG_X509_STATE_GOOD
+			|| p->said.until <= time(NULL))
+		return false;
+	*der = OPENSSL_memdup(p->response, p->response_octets);
+	*octets = p->response_octets;
+	return *der;
+}
+
+bool tlsp_status_response(const struct tg_pol_trust *trust, X509 *leaf,
+		X509 *issuer, unsigned char **der, size_t *octets)
+{
+	struct tg_x509_status said;
+	struct tlsp_status_ref ref;
+	struct place *p;
+	bool found = false;
+
+	tlsp_status_ask(trust, leaf, issuer, false, &said, &ref);
+	if(!ref.place)
+		return false;
+	lock_get(&table->lock);
+	p = table->place[ref.place - 1];
+	if(p && table->version[ref.place - 1] == ref.version) {
+		if(!p->ours && !p->flying) { /* a peer's it was: ask once more */
+			p->due = 0;
+			__atomic_store_n(&table->due, 1, __ATOMIC_RELEASE);
+		}
+		p->ours = true;
+		found = copy_response(p, der, octets);
+	}
+	lock_release(&table->lock);
+	return found;
+}
+
 /* ---- the fetching process ----------------------------------------------------- */
 
 static bool is_due(const struct place *p, time_t now)
@@ -357,8 +399,24 @@ static void fail(struct place *p, const char *why, time_t now)
 	snprintf(p->error, sizeof(p->error), "%s", why);
 }
 
+static void keep_response(struct place *p, struct tg_span response)
+{
+	if(p->response)
+		shm_free(p->response);
+	p->response = NULL;
+	if(!p->ours || p->said.state != TG_X509_STATE_GOOD || !response.len)
+		return;
+	p->response = shm_malloc(response.len);
+	if(!p->response) {
+		SHM_MEM_ERROR;
+		return;
+	}
+	memcpy(p->response, response.ptr, response.len);
+	p->response_octets = response.len;
+}
+
 static void take(struct place *p, const struct tg_x509_status *said,
-		uint32_t refresh_sec, time_t now)
+		struct tg_span response, uint32_t refresh_sec, time_t now)
 {
 	time_t wait = refresh_sec;
 
@@ -373,6 +431,7 @@ static void take(struct place *p, const struct tg_x509_status *said,
 			wait = (p->said.until - now) / 2;
 	}
 	p->due = now + (wait > 1 ? wait : 1);
+	keep_response(p, response);
 }
 
 /* Does a connection that was judged by was have to be judged again? */
@@ -384,7 +443,8 @@ static bool differs(const struct tg_x509_status *was,
 }
 
 bool tlsp_status_done(const struct tlsp_errand *errand,
-		const struct tg_x509_status *said, uint32_t refresh_sec)
+		const struct tg_x509_status *said, struct tg_span response,
+		uint32_t refresh_sec)
 {
 	struct place *p;
 	time_t now = time(NULL);
@@ -400,7 +460,7 @@ bool tlsp_status_done(const struct tlsp_errand *errand,
 		fail(p, "the response is older than the one at hand", now);
 	} else {
 		changed = differs(&p->said, said, now);
-		take(p, said, refresh_sec, now);
+		take(p, said, response, refresh_sec, now);
 	}
 	if(changed)
 		move(errand->place);

@@ -478,6 +478,12 @@ int tlsp_status_init(void);
 void tlsp_status_ask(const struct tg_pol_trust *trust, X509 *leaf, X509 *issuer,
 		bool allow_sha1, struct tg_x509_status *out,
 		struct tlsp_status_ref *ref);
+/*
+ * The same for a certificate of our own: the response itself, in OpenSSL's
+ * memory, the caller's. False: no good one is at hand.
+ */
+bool tlsp_status_response(const struct tg_pol_trust *trust, X509 *leaf,
+		X509 *issuer, unsigned char **der, size_t *octets);
 /* Does that place say something else by now? No lock */
 bool tlsp_status_moved(const struct tlsp_status_ref *ref);
 /* A connection that is up still rests on it */
@@ -495,7 +501,8 @@ struct tlsp_errand {
 bool tlsp_status_next(bool look, struct tlsp_errand *out);
 /* Ends it. True: connections that rest on it have to be judged again */
 bool tlsp_status_done(const struct tlsp_errand *errand,
-		const struct tg_x509_status *said, uint32_t refresh_sec);
+		const struct tg_x509_status *said, struct tg_span response,
+		uint32_t refresh_sec);
 void tlsp_status_later(const struct tlsp_errand *errand);
 
 struct tlsp_status_view {
@@ -509,6 +516,13 @@ struct tlsp_status_view {
 /* Calls back with a copy of each; until false is returned */
 typedef bool (*tlsp_status_fn)(void *ctx, const struct tlsp_status_view *v);
 void tlsp_status_each(tlsp_status_fn fn, void *ctx);
+
+/* ---- staple.c: the status of our own certificates --------------------------- */
+
+/* A client asked for it: as SSL_CTX_set_tlsext_status_cb(3) wants it said */
+int tlsp_staple(SSL *ssl);
+/* Has it fetched before anybody asks; from the process "TLS POLICY" */
+void tlsp_staple_prepare(X509 *cert, STACK_OF(X509) *chain);
 
 /* ---- fetch.c: the process that asks responders ------------------------------ */
 

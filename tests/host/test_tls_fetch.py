@@ -11,6 +11,7 @@ import glob
 import os
 import re
 import ssl
+import subprocess
 import time
 import unittest
 
@@ -125,6 +126,28 @@ class Honest(Case):
         r.__enter__()  # pylint: disable=unnecessary-dunder-call
         self.addCleanup(r.__exit__)
         return r
+
+    def test_the_edge_staples_the_status_of_its_own_certificate(self):
+        edge = os.path.join(KEYS.path, "edge.pem")
+        own = int(pki.openssl("x509", "-in", edge, "-noout", "-serial").split(b"=")[1], 16)
+        responder = self.responder({own: "V"})
+        proc.wait_until(lambda: "Cert Status: good" in self.stapled(), "it is stapled")
+        shown = re.search(r"OCSP Response Data:.*?Serial Number: (\w+)", self.stapled(), re.S)
+        self.assertEqual(int(shown.group(1), 16), own)
+        self.assertEqual(self.known(own)["state"], "good")
+        # a status that is not good is not shown, and nobody is refused for it
+        responder.tell({own: "R"})
+        proc.wait_until(lambda: "no response sent" in self.stapled(), "it is stapled no more")
+        self.others_are_served()
+
+    def stapled(self):
+        """What openssl s_client, which asks for it, is shown."""
+        files = [os.path.join(KEYS.path, f"partner1.{x}") for x in ("pem", "key")]
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", "{}:{}".format(*tls_edge.EDGE), "-status",
+             "-bind", PARTNER1, "-cert", files[0], "-key", files[1]],
+            input=b"", capture_output=True, timeout=30, check=False)
+        return done.stdout.decode("latin-1")
 
     def test_good_is_served_and_asked_for_once(self):
         serial, label = self.leaf()

@@ -507,3 +507,22 @@ void tg_judge_certificate(struct tg_judge *j, const struct tg_judge_in *in,
 		out->x509.openssl_error = X509_V_OK;
 	}
 }
+
+const struct tg_pol_trust *tg_judge_responder_of(struct tg_judge *j,
+		const struct tg_pol *p, uint64_t generation, X509 *leaf,
+		STACK_OF(X509) *others, X509 **issuer)
+{
+	tg_judge_stores_turn(&j->stores, p, generation);
+	for(size_t i = 0; i < tg_pol_trust_count(p); i++) {
+		const struct tg_pol_trust *trust = tg_pol_trust_at(p, i);
+		const struct tg_x509_store *store =
+				trust->ocsp_fetch ? tg_judge_stores_get(&j->stores, trust)
+								  : NULL;
+
+		*issuer = store ? tg_x509_store_issuer(store, leaf, others) : NULL;
+		if(*issuer)
+			return trust;
+	}
+	*issuer = NULL;
+	return NULL;
+}

@@ -45,6 +45,15 @@ bool tg_judge_check_fips(const struct tg_pol *p, struct tg_diags *diags);
  */
 bool tg_judge_check_lists(const struct tg_pol *p, struct tg_diags *diags);
 
+/*
+ * Whom to ask for the status of a certificate of our own: a trust with ocsp =
+ * fetch that its path ends in. NULL: there is none. *issuer is borrowed from
+ * others or until the generation changes.
+ */
+const struct tg_pol_trust *tg_judge_responder_of(struct tg_judge *j,
+		const struct tg_pol *p, uint64_t generation, X509 *leaf,
+		STACK_OF(X509) *others, X509 **issuer);
+
 /* As tg_x509_status_fn, of a certificate that trust vouches for */
 typedef void (*tg_judge_status_fn)(void *ctx, const struct tg_pol_trust *trust,
 		X509 *leaf, X509 *issuer, bool allow_sha1, struct tg_x509_status *out);

@@ -280,3 +280,31 @@ void tg_x509_store_free(struct tg_x509_store *s)
 	X509_STORE_free(s->store);
 	free(s);
 }
+
+static X509 *issuer_in(const STACK_OF(X509) *all, X509 *cert)
+{
+	for(int i = 0; i < sk_X509_num(all); i++) {
+		X509 *one = sk_X509_value(all, i);
+
+		if(one != cert && X509_check_issued(one, cert) == X509_V_OK)
+			return one;
+	}
+	return NULL;
+}
+
+X509 *tg_x509_store_issuer(
+		const struct tg_x509_store *store, X509 *leaf, STACK_OF(X509) *others)
+{
+	X509 *first = NULL, *above = leaf;
+
+	/* no path is longer than what it is made of */
+	for(int i = 0; above && i <= sk_X509_num(others) + 1; i++) {
+		X509 *anchor = issuer_in(store->anchors, above);
+
+		if(anchor)
+			return first ? first : anchor;
+		above = issuer_in(others, above);
+		first = first ? first : above;
+	}
+	return NULL;
+}

@@ -77,6 +77,13 @@ struct tg_x509_store *tg_x509_store_new(const struct tg_x509_blob *ca,
 		size_t n_ca, const struct tg_x509_blob *crl, size_t n_crl,
 		struct tg_diags *diags);
 void tg_x509_store_free(struct tg_x509_store *store);
+/*
+ * The CA right above leaf, if its path through others (borrowed, may be NULL)
+ * ends in one of the store's; by names and key identifiers, signatures are not
+ * looked at. Borrowed from either; NULL: the store does not know it.
+ */
+X509 *tg_x509_store_issuer(
+		const struct tg_x509_store *store, X509 *leaf, STACK_OF(X509) *others);
 
 /*
  * What a file of CRLs says of itself: when the first of them wants to be

@@ -151,6 +151,29 @@ static void a_crl_with_a_strange_signature_is_a_warning(void **state)
 	assert_says("crl.pem", "not signed by the CA of that name");
 }
 
+static void the_ca_above_a_certificate_is_found_if_its_path_ends_here(
+		void **state)
+{
+	struct pki_ca mid = pki_ca_make(&root, "Mid", (struct pki_spec){0});
+	struct pki_ca stranger = pki_root("Stranger");
+	X509 *direct = pki_named(&root, "a.lab.test");
+	X509 *below = pki_named(&mid, "b.lab.test");
+	X509 *foreign = pki_named(&stranger, "c.lab.test");
+	STACK_OF(X509) *chain = pki_stack(PKI_CERTS(below, mid.cert));
+	STACK_OF(X509) *strange = pki_stack(PKI_CERTS(foreign, stranger.cert));
+	X509 *above;
+
+	(void)state;
+	assert_true(load(pki_pem(PKI_CERTS(root.cert)), none));
+	above = tg_x509_store_issuer(store, direct, NULL);
+	assert_non_null(above);
+	assert_int_equal(X509_cmp(above, root.cert), 0);
+	assert_ptr_equal(tg_x509_store_issuer(store, below, chain), mid.cert);
+	assert_null(tg_x509_store_issuer(store, below, NULL));
+	/* a path of its own that ends elsewhere, in a circle of itself */
+	assert_null(tg_x509_store_issuer(store, foreign, strange));
+}
+
 static void free_takes_nothing(void **state)
 {
 	(void)state;
@@ -168,6 +191,7 @@ int main(void)
 			T(broken_objects_are_named),
 			T(only_cas_are_trusted_and_one_of_them_a_root),
 			T(a_crl_with_a_strange_signature_is_a_warning),
+			T(the_ca_above_a_certificate_is_found_if_its_path_ends_here),
 			T(free_takes_nothing),
 	};
 
