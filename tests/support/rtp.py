@@ -102,7 +102,9 @@ class Wire:
 
     def collect(self):
         """[(source, sport, destination, dport, data)] up to now"""
-        while select.select([self.socket], [], [], 0.05)[0]:
+        settled = time.monotonic() + 0.5  # who goes on talking is cut short
+        while select.select([self.socket], [], [],
+                            0.05 if time.monotonic() < settled else 0)[0]:
             data, where = self.socket.recvfrom(65535)
             if where[2] != socket.PACKET_OUTGOING:
                 continue  # loopback shows each one twice
