@@ -238,16 +238,25 @@ static void read_response(struct flight *f)
 	land(f, &said, response);
 }
 
+/* Of OpenSSL's own bounds */
+static bool is_excess(unsigned long error)
+{
+	if(ERR_GET_LIB(error) != ERR_LIB_HTTP)
+		return false;
+#ifdef HTTP_R_RESPONSE_TOO_MANY_HDRLINES /* since 3.3 */
+	if(ERR_GET_REASON(error) == HTTP_R_RESPONSE_TOO_MANY_HDRLINES)
+		return true;
+#endif
+	return ERR_GET_REASON(error) == HTTP_R_MAX_RESP_LEN_EXCEEDED;
+}
+
 static void refuse_http(struct flight *f)
 {
 	unsigned long error = ERR_peek_last_error();
 	const char *why = ERR_reason_error_string(error);
-	bool too_much =
-			BIO_number_read(f->bio) > f->how.max_octets + HEADER_OCTETS
-			|| (ERR_GET_LIB(error) == ERR_LIB_HTTP
-					&& ERR_GET_REASON(error) == HTTP_R_MAX_RESP_LEN_EXCEEDED);
 
-	if(too_much)
+	if(BIO_number_read(f->bio) > f->how.max_octets + HEADER_OCTETS
+			|| is_excess(error))
 		give_up(f, "the response of the responder is too large");
 	else
 		give_up(f, "the responder answers with no OCSP response: %s",

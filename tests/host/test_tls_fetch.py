@@ -84,8 +84,12 @@ class Case(unittest.TestCase):
 
     @staticmethod
     def ask(c, timeout=5):
-        """An answer; None when the connection is closed or silent."""
-        return c.request("OPTIONS", "sip:edge.lab.test", timeout=timeout)
+        """An answer; None when the connection is silent."""
+        # in a thread: with Python 3.13 what fails here shows up once more at
+        # the next connection of the same thread
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            return pool.submit(c.request, "OPTIONS", "sip:edge.lab.test",
+                               timeout=timeout).result()
 
     def known(self, serial):
         """What tls_policy.ocsp says of it."""

@@ -49,6 +49,15 @@ def index(known):
         f"{_hex(number)}\tunknown\t/CN={number:X}\n" for number, word in known.items())
 
 
+def environment(clock):
+    """Of a program whose clock is moved ("+1d"). The command faketime fails now
+    and then when several run."""
+    if not clock:
+        return dict(os.environ)
+    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
+    return dict(os.environ, FAKETIME=clock, LD_PRELOAD=library)
+
+
 def sign(issuer, request, known, signer=None, clock=None, valid=("-ndays", "1")):
     """What openssl ocsp answers to that request (DER)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -59,11 +68,8 @@ def sign(issuer, request, known, signer=None, clock=None, valid=("-ndays", "1"))
         command = ["openssl", "ocsp", "-index", paths["index"], "-rsigner", key[0],
                    "-rkey", key[1], "-CA", issuer.files[0], "-reqin", paths["request"],
                    "-respout", paths["answer"], *valid]
-        env = dict(os.environ)
-        if clock:  # the command faketime fails now and then when several run
-            env.update(FAKETIME=clock,
-                       LD_PRELOAD=glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0])
-        subprocess.run(command, check=True, capture_output=True, timeout=30, env=env)
+        subprocess.run(command, check=True, capture_output=True, timeout=30,
+                       env=environment(clock))
         with open(paths["answer"], "rb") as f:
             return f.read()
 
