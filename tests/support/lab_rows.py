@@ -4,6 +4,7 @@ expects to fail without our modules: each says what is tried and what is
 expected, and gives (ok, what was seen).
 """
 
+import contextlib
 import os
 import re
 import ssl
@@ -86,15 +87,16 @@ def talk(_near):
     time.sleep(CALL_SEC)  # the call itself
 
 
-def pick_up(_near):
+def pick_up(_near, _other):
     """Phones answer by themselves."""
 
 
 def play_call(a_lab, capture_file, inward=False, gateway="gateway1", meanwhile=talk,
-              ring=pick_up, **phone):
+              ring=pick_up, beside=contextlib.nullcontext, **phone):
     """A call of the client to the endpoint behind a gateway, or the other way,
-    recorded; meanwhile is given the client. (capture, what the client heard,
-    what the endpoint heard, streams the plugin secured, why there was no call)
+    recorded; meanwhile is given the client, ring it and what is there beside
+    it. (capture, what the client heard, what the endpoint heard, streams the
+    plugin secured, why there was no call)
     """
     far = a_lab.phones[gateway]
     with a_lab.client_phone(**phone) as near, far:
@@ -104,9 +106,9 @@ def play_call(a_lab, capture_file, inward=False, gateway="gateway1", meanwhile=t
         caller, target = (far, "sip:alice@lab.test") if inward else (
             near, f"sip:gw{gateway[-1]}-test@lab.test")
         streams = []
-        with wire.Capture(capture_file) as capture:
+        with beside() as other, wire.Capture(capture_file) as capture:
             caller.dial(target)
-            ring(near)
+            ring(near, other)
             ok, why = caller.was_answered()
             if ok:
                 meanwhile(near)
@@ -192,28 +194,33 @@ def hold_and_resume(near):
         time.sleep(CALL_SEC / 2)
 
 
-def _another_place(connection, near):
-    """Would speak early, in clear; then the phone takes the call."""
-    invite = connection.receive(5)
-    connection.send(sip.response(invite, "183 Session Progress", "early", lab.BOB,
-                                 sip.sdp(lab.BOB, 20900, secured=False)))
+@contextlib.contextmanager
+def _another_place(a_lab):
+    with a_lab.client(lab.BOB) as place:
+        place.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
+                      headers=("Expires: 60",))
+        yield place
+
+
+def _speak_early(near, place):
+    """The other place would, in clear; then the phone takes the call."""
+    invite = place.receive(5)
+    place.send(sip.response(invite, "183 Session Progress", "early", lab.BOB,
+                            sip.sdp(lab.BOB, 20900, secured=False)))
     near.wait_event(("CALL_INCOMING",))
     near.command("accept")
-    cancel = connection.receive(5)
-    connection.send(sip.response(cancel, "200 OK", "early", lab.BOB))
-    connection.send(sip.response(invite, "487 Request Terminated", "early", lab.BOB))
+    cancel = place.receive(5)
+    place.send(sip.response(cancel, "200 OK", "early", lab.BOB))
+    place.send(sip.response(invite, "487 Request Terminated", "early", lab.BOB))
 
 
 @row("fork", "gateway1 calls the client at two places; one answers early and in clear",
      "that goes nowhere; tones both ways with the other, SRTP and TLS only")
 def fork(a_lab):
-    with a_lab.client(lab.BOB) as place:
-        place.request("REGISTER", "sip:lab.test", to="sip:alice@lab.test",
-                      headers=("Expires: 60",))
-        before = a_lab.statistics("srtp_policy")["refused_media_clear"]
-        ok, seen = call_verdict(a_lab, "fork.pcap", inward=True, answermode="manual",
-                                ring=lambda near: _another_place(place, near))
-        refused = a_lab.statistics("srtp_policy")["refused_media_clear"] - before
+    before = a_lab.statistics("srtp_policy")["refused_media_clear"]
+    ok, seen = call_verdict(a_lab, "fork.pcap", inward=True, answermode="manual",
+                            ring=_speak_early, beside=lambda: _another_place(a_lab))
+    refused = a_lab.statistics("srtp_policy")["refused_media_clear"] - before
     return ok and refused == 1, f"{refused} answer refused; {seen}"
 
 
