@@ -43,7 +43,7 @@ struct entry {
 	time_t not_after; /* 0: never ends */
 
 	/* in: what the connection says of each message that comes over it */
-	int proto; /* becomes WSS on a connection that was TLS */
+	char proto; /* becomes WSS on a connection that was TLS */
 	unsigned char rcv[RCV_OCTETS]; /* addresses, ports, id */
 	struct tg_pol_msg source;
 	unsigned n_kinds; /* all that were seen; the last KINDS are kept */

@@ -90,9 +90,10 @@ static bool has_critical(const struct tlv *extensions)
 
 	while(take_a(V_ASN1_SEQUENCE, &at, end_of(extensions), &one)) {
 		const unsigned char *in = one.in;
+		bool named = take_a(V_ASN1_OBJECT, &in, end_of(&one), &part);
 
-		if(take(&in, end_of(&one), &part) && take(&in, end_of(&one), &part)
-				&& part.tag == V_ASN1_BOOLEAN && part.octets && part.in[0])
+		if(named && take_a(V_ASN1_BOOLEAN, &in, end_of(&one), &part)
+				&& part.octets && part.in[0])
 			return true;
 	}
 	return at != end_of(extensions); /* what cannot be read may be one */
