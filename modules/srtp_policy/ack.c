@@ -77,8 +77,8 @@ void srtpp_ack_expect(const struct tg_media_message *m)
 	struct tg_text w;
 	bool done;
 
-	if(m->request || m->n_sdp == 0 || !srtpp_is_offer(m)
-			|| !t || !t->uas.request || !t->uas.request->buf)
+	if(m->request || m->n_sdp == 0 || !srtpp_is_offer(m) || !t
+			|| !t->uas.request || !t->uas.request->buf)
 		return;
 	memset(&copy, 0, sizeof(copy));
 	copy.buf = t->uas.request->buf;

@@ -129,8 +129,7 @@ static bool clean_descriptions(struct sip_msg *msg, struct seen *s)
 	return done;
 }
 
-static bool take_body_out(
-		struct sip_msg *msg, const struct tg_media_message *m)
+static bool take_body_out(struct sip_msg *msg, const struct tg_media_message *m)
 {
 	struct tg_arena arena;
 	struct tg_span bytes;
@@ -154,8 +153,8 @@ static bool is_reliable(struct sip_msg *reply)
 	if(parse_headers(reply, HDR_EOH_F, 0) < 0)
 		return true;
 	for(h = reply->headers; h; h = h->next) {
-		if(tg_span_ieq(tg_span_of(h->name.s, (size_t)h->name.len),
-				   TG_SPAN("RSeq")))
+		if(tg_span_ieq(
+				   tg_span_of(h->name.s, (size_t)h->name.len), TG_SPAN("RSeq")))
 			return true;
 	}
 	return false;

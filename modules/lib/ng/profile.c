@@ -29,6 +29,7 @@ static bool mac_hex(const char *purpose, struct tg_span call_id,
 	if(call_id.len > TG_NG_CALL_ID_OCTETS_MAX
 			|| body.len > TG_NG_TOKEN_OCTETS_MAX)
 		return false;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): octets, no string */
 	memcpy(text, purpose, n);
 	text[n++] = '\n';
 	memcpy(text + n, call_id.ptr, call_id.len);

@@ -203,8 +203,7 @@ static void is_bound_to_call_secret_and_time(void **state)
 			TG_NG_UNAUTHENTIC);
 	assert_int_equal(tg_ng_token_decode(token, call_id, &key, 2000, &out, &why),
 			TG_NG_EXPIRED);
-	assert_int_equal(
-			tg_ng_token_decode(token, call_id, &none, 1, &out, &why),
+	assert_int_equal(tg_ng_token_decode(token, call_id, &none, 1, &out, &why),
 			TG_NG_UNAUTHENTIC);
 }
 
