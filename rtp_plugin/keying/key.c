@@ -53,8 +53,14 @@ enum tg_reason tg_key_rc_reason(enum tg_key_rc rc)
 
 void tg_key_lines_wipe(struct tg_key_lines *lines)
 {
-	if(lines)
-		tg_wipe(lines, sizeof(*lines));
+	size_t n = lines ? lines->n : 0;
+
+	if(!lines)
+		return;
+	/* one that found no room may stand behind the last */
+	for(size_t i = 0; i <= n && i < TG_KEY_LINES_MAX; i++)
+		tg_wipe(&lines->line[i], sizeof(lines->line[i]));
+	lines->n = 0;
 }
 
 bool tg_key_lines_add(struct tg_key_lines *lines, const char *fmt, ...)

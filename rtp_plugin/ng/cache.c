@@ -14,7 +14,7 @@ struct entry {
 	struct entry *next;          /* in its bucket */
 	struct entry *older, *newer; /* by age */
 	time_t made;
-	uint8_t digest[32];
+	uint64_t digest[2];
 	char *cookie;
 	size_t cookie_len;
 	char *reply; /* NULL: still at work */
@@ -71,7 +71,7 @@ static void remove_entry(struct entry *e)
 	free(e);
 }
 
-static struct entry *add(struct tg_span cookie, const uint8_t digest[32])
+static struct entry *add(struct tg_span cookie, const uint64_t digest[2])
 {
 	struct entry *e = calloc(1, sizeof(*e));
 	struct entry **head = bucket_of(cookie);
@@ -112,7 +112,7 @@ static void make_room(void)
 }
 
 enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
-		const uint8_t digest[32], struct tg_arena *arena, struct tg_span *reply)
+		const uint64_t digest[2], struct tg_arena *arena, struct tg_span *reply)
 {
 	enum tg_ngx_seen seen;
 	struct entry *e;
@@ -136,7 +136,7 @@ enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
 }
 
 void tg_ngx_cache_put(
-		struct tg_span cookie, const uint8_t digest[32], struct tg_span reply)
+		struct tg_span cookie, const uint64_t digest[2], struct tg_span reply)
 {
 	struct entry *e;
 
@@ -155,7 +155,7 @@ void tg_ngx_cache_put(
 	pthread_mutex_unlock(&lock);
 }
 
-void tg_ngx_cache_drop(struct tg_span cookie, const uint8_t digest[32])
+void tg_ngx_cache_drop(struct tg_span cookie, const uint64_t digest[2])
 {
 	struct entry *e;
 

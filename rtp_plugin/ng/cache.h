@@ -24,10 +24,10 @@ enum tg_ngx_seen {
 };
 
 enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
-		const uint8_t digest[32], struct tg_arena *arena,
+		const uint64_t digest[2], struct tg_arena *arena,
 		struct tg_span *reply);
 void tg_ngx_cache_put(
-		struct tg_span cookie, const uint8_t digest[32], struct tg_span reply);
-void tg_ngx_cache_drop(struct tg_span cookie, const uint8_t digest[32]);
+		struct tg_span cookie, const uint64_t digest[2], struct tg_span reply);
+void tg_ngx_cache_drop(struct tg_span cookie, const uint64_t digest[2]);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ng/exchange.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
@@ -16,43 +15,12 @@
 
 struct tg_ngx_counters tg_ngx_counters;
 
-/* ---- memory that is wiped when it is freed ------------------------------ */
-
-struct block {
-	size_t octets;
-	_Alignas(max_align_t) unsigned char data[];
-};
-
-static void *wiped_alloc(void *ctx, size_t octets)
-{
-	struct block *b = NULL;
-
-	(void)ctx;
-	if(octets <= SIZE_MAX - sizeof(*b))
-		b = malloc(sizeof(*b) + octets);
-	if(b == NULL)
-		return NULL;
-	b->octets = octets;
-	return b->data;
-}
-
-static void wiped_free(void *ctx, void *p)
-{
-	struct block *b = (struct block *)(void *)((unsigned char *)p
-											   - offsetof(struct block, data));
-
-	(void)ctx;
-	tg_wipe(b->data, b->octets);
-	free(b);
-}
-
-static const struct tg_alloc wiped = {wiped_alloc, wiped_free, NULL};
-
 void tg_ngx_init(struct tg_ngx *x, const struct tg_ngx_host *host)
 {
-	memset(x, 0, sizeof(*x));
+	memset(x, 0, offsetof(struct tg_ngx, memory));
 	x->host = host;
-	tg_arena_init(&x->arena, &wiped, 0);
+	tg_arena_init(&x->arena, &tg_alloc_libc, 0);
+	tg_arena_lend(&x->arena, x->memory, sizeof(x->memory));
 }
 
 void tg_ngx_finish(struct tg_ngx *x)
@@ -66,7 +34,7 @@ void tg_ngx_finish(struct tg_ngx *x)
 			tg_ses_call_done(x->call);
 		tg_ses_call_put(x->call);
 	}
-	tg_arena_deinit(&x->arena);
+	tg_arena_wipe(&x->arena);
 	tg_ngx_init(x, host);
 }
 
@@ -692,7 +660,7 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 		return refuse_request(x, out);
 	if(!secured)
 		return TG_NGX_PASS;
-	SHA256((const uint8_t *)body.ptr, body.len, x->digest);
+	tg_ses_hash_wide(body, x->digest);
 	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
 		seen = tg_ngx_cache_look(x->cookie, x->digest, &x->arena, out);
 		if(seen != TG_NGX_NEW)
@@ -822,8 +790,7 @@ static bool secure_reply(struct tg_ngx *x, struct tg_ben *dict)
 		ok = tg_ngx_secured_out(x, x->out, offer, sdp, &sdp);
 	else
 		ok = tg_ngx_plain_out(x, sdp, &sdp);
-	ok = ok && (!x->forked || tg_ngx_attach_fork(x, x->in))
-		 && tg_ngx_prove(x, sdp, &sdp);
+	ok = ok && (!x->forked || tg_ngx_attach_fork(x, x->in));
 	pthread_mutex_unlock(&x->call->lock);
 	return ok && set(x, dict, "sdp", sdp);
 }

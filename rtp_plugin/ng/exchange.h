@@ -31,6 +31,7 @@
 
 #define TG_NGX_VERSION "1.0"
 #define TG_NGX_TEXT_OCTETS_MAX 65507 /* one UDP datagram */
+#define TG_NGX_MEMORY_OCTETS ((size_t)24 * 1024)
 
 /* Given by the mount; read only afterwards */
 struct tg_ngx_host {
@@ -83,12 +84,14 @@ struct tg_ngx {
 	struct tg_ses_leg *in;    /* side that the request's SDP comes from */
 	struct tg_ses_leg *out;   /* side that the reply's SDP goes to */
 	uint64_t hash;            /* of the call-id */
-	uint8_t digest[32];       /* of the request: for the cache */
+	uint64_t digest[2];       /* of the request: for the cache */
 	uint64_t bound_before;    /* order of the last socket before the exchange */
 	bool cached;              /* the cache waits for our reply */
 	bool forked;              /* a second far end answers the same offer */
 	const char *error;        /* static; of the refusal in the making */
 	enum tg_reason reason;
+	/* of the arena: most exchanges ask the allocator for nothing */
+	_Alignas(max_align_t) char memory[TG_NGX_MEMORY_OCTETS];
 };
 
 /* x zeroed, host stays borrowed */

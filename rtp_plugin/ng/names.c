@@ -3,9 +3,11 @@
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const deciding[] = {"call-id", "sdp", "from-tag", "to-tag",
-		"via-branch", "command", "transport-protocol", "OSRTP", "rtpp-flags",
-		"to-call-id"};
+static const struct tg_span deciding[] = {TG_SPAN_INIT("call-id"),
+		TG_SPAN_INIT("sdp"), TG_SPAN_INIT("from-tag"), TG_SPAN_INIT("to-tag"),
+		TG_SPAN_INIT("via-branch"), TG_SPAN_INIT("command"),
+		TG_SPAN_INIT("transport-protocol"), TG_SPAN_INIT("OSRTP"),
+		TG_SPAN_INIT("rtpp-flags"), TG_SPAN_INIT("to-call-id")};
 
 static char plain(char c)
 {
@@ -28,11 +30,9 @@ static bool alike(struct tg_span a, struct tg_span b)
 bool tg_ngx_names_take(struct tg_ngx_names *n, struct tg_span key)
 {
 	for(size_t i = 0; i < LEN(deciding); i++) {
-		struct tg_span name = tg_span_cstr(deciding[i]);
-
-		if(!alike(key, name))
+		if(key.len != deciding[i].len || !alike(key, deciding[i]))
 			continue;
-		if(!tg_span_eq(key, name) || (n->met & 1u << i))
+		if(!tg_span_eq(key, deciding[i]) || (n->met & 1u << i))
 			return false;
 		n->met |= 1u << i;
 	}

@@ -5,7 +5,7 @@
 #include "session/ice.h"
 #include "session/packet.h"
 
-#include <stdio.h>
+#include "base/text.h"
 
 bool tg_ngx_refuse(struct tg_ngx *x, enum tg_reason reason, const char *text)
 {
@@ -104,7 +104,7 @@ static bool key_new(struct tg_ngx *x, struct tg_ses_stream *st, enum tg_kx kx)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"the key exchange is not available on this node");
 	if(kx == TG_KX_DTLS)
-		atomic_store(&tg_ses_timers, true);
+		tg_ses_timers_on();
 	return true;
 }
 
@@ -268,7 +268,7 @@ static void connect_dtls(struct tg_ses_stream *st)
 
 	if(tg_key_kx(st->far.key) != TG_KX_DTLS)
 		return;
-	atomic_store(&tg_ses_timers, true);
+	tg_ses_timers_on();
 	tg_key_set_components(st->far.key, !st->far.mux);
 	if(tg_ses_ice_on(st)) {
 		tg_ses_ice_connect(st);
@@ -533,6 +533,58 @@ static void pass_plain(
 		atomic_store(&s->mode, TG_SES_PLAIN);
 }
 
+/* ---- proof -------------------------------------------------------------- */
+
+static bool fell_to_clear(const struct tg_ses_leg *leg)
+{
+	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
+		if(leg->stream[i] != NULL && leg->stream[i]->clear)
+			return true;
+	}
+	return false;
+}
+
+/* The legs of this exchange of which every line is secured */
+static enum tg_ng_leg secured_legs(const struct tg_ngx *x)
+{
+	bool offer = x->command == TG_NGX_OFFER;
+	const struct tg_ses_leg *to = offer ? x->out : x->in;
+	const struct tg_ses_leg *from = offer ? x->in : x->out;
+	unsigned legs = TG_NG_LEG_NONE;
+
+	if(to != NULL && !fell_to_clear(to))
+		legs |= TG_NG_LEG_TO;
+	if(from != NULL && !fell_to_clear(from))
+		legs |= TG_NG_LEG_FROM;
+	return (enum tg_ng_leg)legs;
+}
+
+/* The line stands before the first m= line; no leg is secured: none is made */
+static bool prove(
+		struct tg_ngx *x, const struct tg_sdp *sdp, struct tg_sdp_edit *edit)
+{
+	enum tg_ng_leg legs = secured_legs(x);
+	char line[TG_NG_TOKEN_OCTETS_MAX + 64];
+	struct tg_span value;
+	struct tg_text w;
+	uint32_t last;
+
+	if(legs == TG_NG_LEG_NONE)
+		return true;
+	if(tg_ng_proof_encode(legs, x->call_id, x->token.expires, x->host->key,
+			   &x->arena, &value)
+			!= TG_NG_OK)
+		return no_memory(x);
+	tg_text_init(&w, line, sizeof(line));
+	tg_text_add(&w, TG_SPAN("a=" TG_NG_PROOF_ATTRIBUTE ":"));
+	tg_text_add(&w, value);
+	last = sdp->n_media != 0 ? sdp->media[0].first_line
+							 : (uint32_t)sdp->n_lines;
+	return (!w.full && last != 0
+				   && tg_sdp_edit_add_after(edit, last - 1, tg_text_span(&w)))
+		   || no_memory(x);
+}
+
 bool tg_ngx_plain_out(
 		struct tg_ngx *x, struct tg_span text, struct tg_span *out)
 {
@@ -561,6 +613,8 @@ bool tg_ngx_plain_out(
 		pass_plain(x, &addr, m->port);
 		pass_plain(x, &addr, rtcp_port(m));
 	}
+	if(!prove(x, &sdp, edit))
+		return false;
 	*out = tg_sdp_edit_apply(edit);
 	return out->ptr != NULL ? true : no_memory(x);
 }
@@ -723,65 +777,8 @@ bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		if(!media_out(x, leg, offer, &sdp, (unsigned)i, edit))
 			return false;
 	}
-	*out = tg_sdp_edit_apply(edit);
-	return out->ptr != NULL ? true : no_memory(x);
-}
-
-/* ---- proof -------------------------------------------------------------- */
-
-static bool fell_to_clear(const struct tg_ses_leg *leg)
-{
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		if(leg->stream[i] != NULL && leg->stream[i]->clear)
-			return true;
-	}
-	return false;
-}
-
-/* The legs of this exchange of which every line is secured */
-static enum tg_ng_leg secured_legs(const struct tg_ngx *x)
-{
-	bool offer = x->command == TG_NGX_OFFER;
-	const struct tg_ses_leg *to = offer ? x->out : x->in;
-	const struct tg_ses_leg *from = offer ? x->in : x->out;
-	unsigned legs = TG_NG_LEG_NONE;
-
-	if(to != NULL && !fell_to_clear(to))
-		legs |= TG_NG_LEG_TO;
-	if(from != NULL && !fell_to_clear(from))
-		legs |= TG_NG_LEG_FROM;
-	return (enum tg_ng_leg)legs;
-}
-
-bool tg_ngx_prove(struct tg_ngx *x, struct tg_span text, struct tg_span *out)
-{
-	enum tg_ng_leg legs = secured_legs(x);
-	struct tg_sdp_edit *edit;
-	struct tg_span value, line;
-	struct tg_sdp sdp;
-	uint32_t last;
-	char *p;
-
-	*out = text;
-	if(legs == TG_NG_LEG_NONE)
-		return true;
-	if(!parse(x, text, &sdp))
+	if(!prove(x, &sdp, edit))
 		return false;
-	if(tg_ng_proof_encode(legs, x->call_id, x->token.expires, x->host->key,
-			   &x->arena, &value)
-			!= TG_NG_OK)
-		return no_memory(x);
-	line.len = sizeof("a=" TG_NG_PROOF_ATTRIBUTE ":") - 1 + value.len;
-	p = tg_arena_get(&x->arena, line.len + 1);
-	edit = tg_sdp_edit_new(&sdp, &x->arena);
-	if(p == NULL || edit == NULL)
-		return no_memory(x);
-	snprintf(p, line.len + 1, "a=" TG_NG_PROOF_ATTRIBUTE ":%.*s",
-			TG_SPAN_FMT(value));
-	line.ptr = p;
-	last = sdp.n_media != 0 ? sdp.media[0].first_line : (uint32_t)sdp.n_lines;
-	if(last == 0 || !tg_sdp_edit_add_after(edit, last - 1, line))
-		return no_memory(x);
 	*out = tg_sdp_edit_apply(edit);
 	return out->ptr != NULL ? true : no_memory(x);
 }

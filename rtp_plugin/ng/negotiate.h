@@ -23,11 +23,14 @@ bool tg_ngx_can_secure(struct tg_ngx *x, struct tg_span sdp);
 bool tg_ngx_secured_in(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		struct tg_span sdp, struct tg_span *out);
 
-/* One toward the secured side of leg, from the daemon; *out: for the wire */
+/*
+ * One toward the secured side of leg, from the daemon; *out: for the wire, with
+ * the proof of the legs without a line that fell to clear, if there are any
+ */
 bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 		struct tg_span sdp, struct tg_span *out);
 
-/* One toward a side that is not ours: its sockets may pass */
+/* One toward a side that is not ours: its sockets may pass. The proof too */
 bool tg_ngx_plain_out(
 		struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 
@@ -36,9 +39,6 @@ bool tg_ngx_plain_out(
  * shows. What it bound during the exchange and is still held is secured.
  */
 bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg);
-
-/* Adds the proof of the legs without a line that fell to clear, if any */
-bool tg_ngx_prove(struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 
 /* Feedback profile (AVPF) in the first RTP line that is not rejected? */
 bool tg_ngx_wants_feedback(struct tg_ngx *x, struct tg_span sdp);

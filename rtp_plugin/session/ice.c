@@ -133,7 +133,7 @@ static void start(struct tg_ses_stream *st, enum tg_key_component c)
 	if(st->far.key == NULL || tg_key_kx(st->far.key) != TG_KX_DTLS)
 		return;
 	tg_key_connect(st->far.key, c, &tg_ses_ice_path, tg_ses_now_ms());
-	atomic_store(&tg_ses_timers, true);
+	tg_ses_timers_on();
 }
 
 static void use(struct tg_ses_stream *st, const struct pair *p)

@@ -82,7 +82,7 @@ static enum tg_ses_verdict take_dtls(struct tg_ses_stream *st,
 				pair ? &tg_ses_ice_path : from, packet, octets,
 				tg_ses_now_ms());
 		(void)!tg_ses_stream_rekey(st);
-		atomic_store(&tg_ses_timers, true);
+		tg_ses_timers_on();
 	}
 	if(f != NULL && st->fork != NULL)
 		tg_ses_fork_swap(st, f);

@@ -7,17 +7,51 @@
 #include "session/ice.h"
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+
+#include "base/hash.h"
 
 #define BUCKETS 4096 /* power of two */
 
 static struct tg_ses_call *bucket[BUCKETS];
 static size_t n_calls;
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t hash_key[16];
-atomic_bool tg_ses_timers;
+static uint8_t hash_key[TG_HASH_KEY_OCTETS];
+
+/* ---- timers ------------------------------------------------------------- */
+
+static atomic_bool timers;
+static int timers_fd = -1;
+
+int tg_ses_timers_open(void)
+{
+	timers_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return timers_fd;
+}
+
+void tg_ses_timers_on(void)
+{
+	if(!atomic_exchange(&timers, true) && timers_fd >= 0)
+		(void)!eventfd_write(timers_fd, 1);
+}
+
+bool tg_ses_timers_are_on(void)
+{
+	return atomic_load(&timers);
+}
+
+bool tg_ses_timers_off(void)
+{
+	eventfd_t n;
+
+	if(timers_fd >= 0)
+		(void)!eventfd_read(timers_fd, &n);
+	return atomic_exchange(&timers, false);
+}
+
+/* ---- the table ---------------------------------------------------------- */
 
 bool tg_ses_calls_init(void)
 {
@@ -27,15 +61,14 @@ bool tg_ses_calls_init(void)
 /* Keyed: nobody outside can choose call-ids that collide */
 uint64_t tg_ses_hash(struct tg_span call_id)
 {
-	uint8_t text[sizeof(hash_key) + SHA256_DIGEST_LENGTH];
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	uint64_t v;
+	uint64_t v = tg_hash(hash_key, call_id);
 
-	memcpy(text, hash_key, sizeof(hash_key));
-	SHA256((const uint8_t *)call_id.ptr, call_id.len, text + sizeof(hash_key));
-	SHA256(text, sizeof(text), digest);
-	memcpy(&v, digest, sizeof(v));
 	return v != 0 ? v : 1;
+}
+
+void tg_ses_hash_wide(struct tg_span text, uint64_t out[2])
+{
+	tg_hash_wide(hash_key, text, out);
 }
 
 /* ---- calls -------------------------------------------------------------- */

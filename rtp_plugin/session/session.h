@@ -191,12 +191,20 @@ struct tg_ses_call {
 	struct tg_ses_call *next; /* in its bucket */
 };
 
-/* Set once a stream needs its key exchange's timers (DTLS) */
-extern atomic_bool tg_ses_timers;
+/*
+ * On once a stream needs its key exchange's timers (DTLS): whoever drives them
+ * waits on the descriptor, which becomes readable then. -1: there is none.
+ * off: true when they were on; those that go on must be switched on again.
+ */
+int tg_ses_timers_open(void);
+void tg_ses_timers_on(void);
+bool tg_ses_timers_are_on(void);
+bool tg_ses_timers_off(void);
 
 /* The process-wide table; also makes the random key of the hash */
 bool tg_ses_calls_init(void);
-uint64_t tg_ses_hash(struct tg_span call_id);
+uint64_t tg_ses_hash(struct tg_span call_id); /* never 0 */
+void tg_ses_hash_wide(struct tg_span text, uint64_t out[2]);
 /* Counted, or NULL. make: a new one when there is none */
 struct tg_ses_call *tg_ses_call_get(struct tg_span call_id, bool make);
 void tg_ses_call_ref(struct tg_ses_call *c);

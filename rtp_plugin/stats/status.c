@@ -399,17 +399,30 @@ static bool tick_call(void *ctx, struct tg_ses_call *c)
 				continue;
 			pthread_mutex_lock(&st->lock);
 			if(tick_stream(st, now))
-				atomic_store(&tg_ses_timers, true);
+				tg_ses_timers_on();
 			pthread_mutex_unlock(&st->lock);
 		}
 	}
 	return true;
 }
 
+/* Until something is due; without a descriptor to be woken by, in steps */
+static int pause_ms(const struct tg_sta_host *host, int wake, uint64_t written)
+{
+	uint64_t waited = tg_ses_now_ms() - written;
+
+	if(wake < 0 || tg_ses_timers_are_on())
+		return TICK_MS;
+	if(host->metrics == NULL)
+		return -1;
+	return waited < METRICS_EVERY_MS ? (int)(METRICS_EVERY_MS - waited) : 0;
+}
+
 static void *run(void *arg)
 {
 	const struct tg_sta_host *host = arg;
-	struct pollfd p = {.fd = host->fd, .events = POLLIN};
+	struct pollfd p[] = {{.fd = host->fd, .events = POLLIN},
+			{.fd = tg_ses_timers_open(), .events = POLLIN}};
 	uint64_t written = 0;
 
 	for(;;) {
@@ -421,9 +434,10 @@ static void *run(void *arg)
 			write_file(host);
 			written = now;
 		}
-		if(atomic_exchange(&tg_ses_timers, false))
+		if(tg_ses_timers_off())
 			tg_ses_calls_each(tick_call, &now);
-		if(poll(&p, 1, TICK_MS) != 1 || !(p.revents & POLLIN))
+		if(poll(p, 2, pause_ms(host, p[1].fd, written)) < 1
+				|| !(p[0].revents & POLLIN))
 			continue;
 		client = accept(host->fd, NULL, NULL);
 		if(client >= 0) {

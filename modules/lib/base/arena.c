@@ -25,6 +25,19 @@ void tg_arena_init(
 	a->chunks = NULL;
 	a->chunk_octets = chunk_octets ? chunk_octets : DEFAULT_CHUNK_OCTETS;
 	a->used_octets = 0;
+	a->lent = NULL;
+}
+
+void tg_arena_lend(struct tg_arena *a, void *memory, size_t octets)
+{
+	struct tg_arena_chunk *c = memory;
+
+	if(octets <= sizeof(*c))
+		return;
+	c->size = octets - sizeof(*c);
+	c->used = 0;
+	c->next = NULL;
+	a->lent = a->chunks = c;
 }
 
 void tg_arena_deinit(struct tg_arena *a)
@@ -34,11 +47,21 @@ void tg_arena_deinit(struct tg_arena *a)
 	while(c) {
 		struct tg_arena_chunk *next = c->next;
 
-		a->alloc.free(a->alloc.ctx, c);
+		if(c != a->lent)
+			a->alloc.free(a->alloc.ctx, c);
 		c = next;
 	}
-	a->chunks = NULL;
+	a->chunks = a->lent;
+	if(a->lent)
+		a->lent->used = 0;
 	a->used_octets = 0;
+}
+
+void tg_arena_wipe(struct tg_arena *a)
+{
+	for(struct tg_arena_chunk *c = a->chunks; c; c = c->next)
+		tg_wipe(c->data, c->used);
+	tg_arena_deinit(a);
 }
 
 static struct tg_arena_chunk *new_chunk(struct tg_arena *a, size_t at_least)

@@ -18,14 +18,24 @@ struct tg_arena {
 	struct tg_arena_chunk *chunks; /* newest first */
 	size_t chunk_octets;
 	size_t used_octets; /* asked of the allocator so far, for budgets */
+	struct tg_arena_chunk *lent; /* NULL: none */
 };
 
 /* chunk_octets: what is asked of the host at a time; 0 takes 16 KiB */
 void tg_arena_init(
 		struct tg_arena *a, const struct tg_alloc *alloc, size_t chunk_octets);
 
+/*
+ * Memory of the caller's, aligned for anything, to be used first: until deinit
+ * and again after it, for as long as the arena lives. On an arena that is new.
+ */
+void tg_arena_lend(struct tg_arena *a, void *memory, size_t octets);
+
 /* Frees everything; the arena may be used again */
 void tg_arena_deinit(struct tg_arena *a);
+
+/* The same, and nothing that was in it can be read afterwards */
+void tg_arena_wipe(struct tg_arena *a);
 
 /* Zeroed, aligned as the allocator's blocks are, 16 at most; NULL when memory is out or octets is 0 */
 void *tg_arena_get(struct tg_arena *a, size_t octets);

@@ -64,14 +64,14 @@ struct tg_span tg_span_cut(struct tg_span *rest, char sep)
 
 bool tg_span_u64(struct tg_span s, uint64_t max, uint64_t *out)
 {
-	uint64_t v = 0;
+	uint64_t v = 0, tenth = max / 10;
 
 	if(s.len == 0)
 		return false;
 	for(size_t i = 0; i < s.len; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
 
-		if(digit > 9 || digit > max || v > (max - digit) / 10)
+		if(digit > 9 || v > tenth || digit > max - v * 10)
 			return false;
 		v = v * 10 + digit;
 	}

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
+
 #define INT64_TEXT_OCTETS 24
 
 struct reader {
@@ -44,18 +46,22 @@ static void skip(struct reader *r, size_t n)
 	r->rest.len -= n;
 }
 
+/* "LENGTH:OCTETS", LENGTH without a leading zero */
 static bool read_string(struct reader *r, struct tg_span *out)
 {
-	size_t colon = tg_span_find(r->rest, ':');
-	struct tg_span digits = tg_span_of(r->rest.ptr, colon);
-	uint64_t len;
+	struct tg_span in = r->rest;
+	size_t n = 0, len = 0;
 
-	if(colon == r->rest.len || (digits.len > 1 && digits.ptr[0] == '0')
-			|| !tg_span_u64(digits, TG_BEN_OCTETS_MAX, &len)
-			|| len > r->rest.len - colon - 1)
+	for(; n < in.len && in.ptr[n] >= '0' && in.ptr[n] <= '9'; n++) {
+		len = len * 10 + (size_t)(in.ptr[n] - '0');
+		if(len > TG_BEN_OCTETS_MAX)
+			return false;
+	}
+	if(n == 0 || n == in.len || in.ptr[n] != ':' || (n > 1 && in.ptr[0] == '0')
+			|| len > in.len - n - 1)
 		return false;
-	*out = tg_span_of(r->rest.ptr + colon + 1, (size_t)len);
-	skip(r, colon + 1 + (size_t)len);
+	*out = tg_span_of(in.ptr + n + 1, len);
+	skip(r, n + 1 + len);
 	return true;
 }
 
@@ -170,12 +176,17 @@ static size_t put(char *at, const char *octets, size_t n)
 	return n;
 }
 
+/* Every string has its length before it: no format is read for that */
 static size_t put_string(char *at, struct tg_span s)
 {
 	char head[INT64_TEXT_OCTETS];
-	int n = snprintf(head, sizeof(head), "%zu:", s.len);
-	size_t used = put(at, head, (size_t)n);
+	struct tg_text w;
+	size_t used;
 
+	tg_text_init(&w, head, sizeof(head));
+	tg_text_add_number(&w, s.len);
+	tg_text_add(&w, TG_SPAN(":"));
+	used = put(at, head, w.len);
 	return used + put(at ? at + used : NULL, s.ptr, s.len);
 }
 

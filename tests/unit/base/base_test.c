@@ -315,9 +315,64 @@ static void every_reason_is_complete_and_its_id_is_its_own(void **state)
 	assert_string_equal(tg_reason_get(TG_REASON_COUNT)->id, "internal");
 }
 
+static unsigned asked;
+
+static void *counted(void *ctx, size_t octets)
+{
+	(void)ctx;
+	asked++;
+	return malloc(octets);
+}
+
+static void given_back(void *ctx, void *block)
+{
+	(void)ctx;
+	asked--;
+	free(block);
+}
+
+static void lent_memory_is_used_first_and_again(void **state)
+{
+	static const struct tg_alloc alloc = {counted, given_back, NULL};
+	static _Alignas(max_align_t) char memory[1024];
+	struct tg_arena a;
+	char *first;
+
+	(void)state;
+	asked = 0;
+	tg_arena_init(&a, &alloc, 0);
+	tg_arena_lend(&a, memory, sizeof(memory));
+	first = tg_arena_get(&a, 500);
+	assert_true(first > memory && first + 500 <= memory + sizeof(memory));
+	assert_int_equal(asked, 0);
+	assert_non_null(tg_arena_get(&a, 600));
+	assert_int_equal(asked, 1);
+	tg_arena_deinit(&a);
+	assert_int_equal(asked, 0);
+	assert_ptr_equal(tg_arena_get(&a, 500), first);
+	tg_arena_deinit(&a);
+}
+
+static void what_is_wiped_cannot_be_read(void **state)
+{
+	static const char secret[] = "a secret of the arena";
+	static _Alignas(max_align_t) char memory[512];
+	struct tg_arena a;
+
+	(void)state;
+	tg_arena_init(&a, &tg_alloc_libc, 0);
+	tg_arena_lend(&a, memory, sizeof(memory));
+	assert_non_null(tg_arena_dup(&a, TG_SPAN(secret)).ptr);
+	assert_non_null(memmem(memory, sizeof(memory), secret, strlen(secret)));
+	tg_arena_wipe(&a);
+	assert_null(memmem(memory, sizeof(memory), secret, strlen(secret)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(lent_memory_is_used_first_and_again),
+			cmocka_unit_test(what_is_wiped_cannot_be_read),
 			cmocka_unit_test(spans_compare_by_octets),
 			cmocka_unit_test(case_folds_for_ascii_only),
 			cmocka_unit_test(trimming_takes_blanks_off_both_ends),
