@@ -2,14 +2,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Load over mutual TLS, one thread, blocking: either warm OPTIONS on a few
- * connections, each with a window of requests under way, or full handshakes
+ * connections, each with WINDOW requests under way, or full handshakes
  * one after the other. Everything that is sent is made before the clock
  * starts. Prints "done SECONDS" or fails; the bench reads the server's CPU.
  * resumed: handshakes that take up the session of a first one, or it fails.
  * A flood is handshakes of which any may fail: "done SECONDS SERVED REFUSED".
  *
  *   tlsload requests|handshakes|resumed|flood HOST PORT SOURCE CERT KEY CA COUNT
- *           [CONNS]
+ *           [CONNS WINDOW]
  *
  * CERT - is a client without a certificate.
  */
@@ -24,15 +24,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WINDOW 32
+#define WINDOW_MAX 32
 #define CONNS_MAX 64
 #define REQUEST_OCTETS 512
 #define READ_OCTETS 65536
 
 struct conn {
 	SSL *ssl;
-	char *batch; /* WINDOW requests */
-	int batch_octets;
+	char *requests[WINDOW_MAX];
+	int octets[WINDOW_MAX];
 };
 
 static void die(const char *what)
@@ -62,6 +62,9 @@ static struct sockaddr_in address(const char *host, int port)
 
 /* What the next connection shows; NULL: nothing */
 static SSL_SESSION *session;
+
+/* Requests under way on a connection */
+static int window = WINDOW_MAX;
 
 /* NULL: the other side ended the handshake */
 static SSL *try_dial(SSL_CTX *ctx, const struct sockaddr_in *from,
@@ -107,13 +110,13 @@ static void hang_up(SSL *ssl)
 	close(fd);
 }
 
-static void make_batch(struct conn *c, int number, const char *source)
+static void make_window(struct conn *c, int number, const char *source)
 {
-	c->batch = malloc((size_t)WINDOW * REQUEST_OCTETS);
-	if(!c->batch)
-		die("out of memory");
-	for(int i = 0; i < WINDOW; i++) {
-		c->batch_octets += snprintf(c->batch + c->batch_octets, REQUEST_OCTETS,
+	for(int i = 0; i < window; i++) {
+		c->requests[i] = malloc(REQUEST_OCTETS);
+		if(!c->requests[i])
+			die("out of memory");
+		c->octets[i] = snprintf(c->requests[i], REQUEST_OCTETS,
 				"OPTIONS sip:edge.lab.test SIP/2.0\r\n"
 				"Via: SIP/2.0/TLS %s:5061;branch=z9hG4bK-%d-%d\r\n"
 				"From: <sip:bench@lab.test>;tag=%d\r\n"
@@ -122,6 +125,21 @@ static void make_batch(struct conn *c, int number, const char *source)
 				"CSeq: %d OPTIONS\r\nMax-Forwards: 10\r\n"
 				"Content-Length: 0\r\n\r\n",
 				source, number, i, number, number, i, i + 1);
+	}
+}
+
+static void free_window(struct conn *c)
+{
+	for(int i = 0; i < window; i++)
+		free(c->requests[i]);
+}
+
+/* Each in a record of its own, as a user agent writes them */
+static void write_window(const struct conn *c)
+{
+	for(int i = 0; i < window; i++) {
+		if(SSL_write(c->ssl, c->requests[i], c->octets[i]) <= 0)
+			die("cannot write");
 	}
 }
 
@@ -134,7 +152,7 @@ static void read_window(SSL *ssl)
 	int seen = 0;
 	int n;
 
-	while(seen < WINDOW) {
+	while(seen < window) {
 		n = SSL_read(ssl, buf, sizeof(buf));
 		if(n <= 0)
 			die("connection closed early");
@@ -156,29 +174,26 @@ static double run_requests(SSL_CTX *ctx, const struct sockaddr_in *from,
 		const struct sockaddr_in *to, const char *source, long count, int conns)
 {
 	struct conn c[CONNS_MAX] = {0};
-	long rounds = count / ((long)WINDOW * conns);
+	long rounds = count / ((long)window * conns);
 	double start;
 
 	for(int i = 0; i < conns; i++) {
 		c[i].ssl = dial(ctx, from, to);
-		make_batch(&c[i], i, source);
-		if(SSL_write(c[i].ssl, c[i].batch, c[i].batch_octets) <= 0)
-			die("cannot write");
+		make_window(&c[i], i, source);
+		write_window(&c[i]);
 		read_window(c[i].ssl); /* warm */
 	}
 	start = now_sec();
 	for(long r = 0; r < rounds; r++) {
-		for(int i = 0; i < conns; i++) {
-			if(SSL_write(c[i].ssl, c[i].batch, c[i].batch_octets) <= 0)
-				die("cannot write");
-		}
+		for(int i = 0; i < conns; i++)
+			write_window(&c[i]);
 		for(int i = 0; i < conns; i++)
 			read_window(c[i].ssl);
 	}
 	start = now_sec() - start;
 	for(int i = 0; i < conns; i++) {
 		hang_up(c[i].ssl);
-		free(c[i].batch);
+		free_window(&c[i]);
 	}
 	return start;
 }
@@ -199,13 +214,12 @@ static void win_session(SSL_CTX *ctx, const struct sockaddr_in *from,
 {
 	struct conn c = {.ssl = dial(ctx, from, to)};
 
-	make_batch(&c, 0, source);
-	if(SSL_write(c.ssl, c.batch, c.batch_octets) <= 0)
-		die("cannot write");
+	make_window(&c, 0, source);
+	write_window(&c);
 	read_window(c.ssl);
 	session = SSL_get1_session(c.ssl);
 	hang_up(c.ssl);
-	free(c.batch);
+	free_window(&c);
 	if(!session || !SSL_SESSION_is_resumable(session))
 		die("no session that could be taken up");
 }
@@ -250,9 +264,12 @@ int main(int argc, char **argv)
 	long served = 0;
 	double seconds;
 
-	if(argc < 9 || conns < 1 || conns > CONNS_MAX)
+	if(argc > 10)
+		window = atoi(argv[10]);
+	if(argc < 9 || conns < 1 || conns > CONNS_MAX || window < 1
+			|| window > WINDOW_MAX)
 		die("usage: requests|handshakes|resumed|flood HOST PORT SOURCE CERT "
-			"KEY CA COUNT [CONNS]");
+			"KEY CA COUNT [CONNS WINDOW]");
 	signal(SIGPIPE, SIG_IGN);
 	to = address(argv[2], atoi(argv[3]));
 	from = address(argv[4], 0);
