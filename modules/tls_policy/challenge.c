@@ -12,32 +12,9 @@
  */
 #include <stdio.h>
 
-#include "core/dprint.h"
 #include "core/mem/mem.h"
-#include "core/script_cb.h"
 
 #include "tls_policy/challenge.h"
-
-static enum { AT_NOTHING = 0, AT_REQUEST, AT_REPLY } at;
-static unsigned at_code; /* of that reply */
-
-static int on_start(struct sip_msg *msg, unsigned int flags, void *param)
-{
-	(void)flags;
-	(void)param;
-	at = msg->first_line.type == SIP_REQUEST ? AT_REQUEST : AT_REPLY;
-	at_code = at == AT_REPLY ? msg->first_line.u.reply.statuscode : 0;
-	return 1;
-}
-
-static int on_end(struct sip_msg *msg, unsigned int flags, void *param)
-{
-	(void)msg;
-	(void)flags;
-	(void)param;
-	at = AT_NOTHING;
-	return 1;
-}
 
 static unsigned code_of(struct tg_span bytes)
 {
@@ -52,7 +29,9 @@ bool tlsp_challenge_is_ours(struct tg_span bytes)
 {
 	unsigned code = code_of(bytes);
 
-	return code && (at == AT_REQUEST || (at == AT_REPLY && at_code != code));
+	return code
+		   && (tlsp_at_hand.request
+				   || (tlsp_at_hand.reply && tlsp_at_hand.reply != code));
 }
 
 static bool is_challenge(struct tg_span line)
@@ -87,17 +66,4 @@ struct tg_span tlsp_challenge_replace(struct tg_span bytes)
 		at_byte += octets;
 	}
 	return tg_span_of(out, n);
-}
-
-int tlsp_challenge_init(void)
-{
-	if(register_script_cb(on_start, PRE_SCRIPT_CB | REQUEST_CB | ONREPLY_CB,
-			   NULL) < 0
-			|| register_script_cb(
-					   on_end, POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
-					   < 0) {
-		LM_ERR("Kamailio takes no callbacks around the script\n");
-		return -1;
-	}
-	return 0;
 }

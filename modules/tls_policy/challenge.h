@@ -8,8 +8,6 @@
 
 #include "tls_policy/tlsp.h"
 
-int tlsp_challenge_init(void);
-
 /* Is this message a challenge that the edge itself makes, now? */
 bool tlsp_challenge_is_ours(struct tg_span bytes);
 

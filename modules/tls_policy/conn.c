@@ -22,7 +22,7 @@
 
 #include "tls_policy/tlsp.h"
 
-#define SLOTS 4096
+#define SLOTS TLSP_CONN_SLOTS
 #define STRIPES 256
 #define WAITING_MAX 128 /* requests per connection */
 
@@ -42,6 +42,7 @@ struct conns {
 };
 
 static struct conns *conns;
+const uint64_t *tlsp_conn_stamps;
 
 static unsigned slot_of(int id)
 {
@@ -72,11 +73,6 @@ static void will_change(int id)
 	__atomic_store_n(stamp, *stamp + 1, __ATOMIC_SEQ_CST);
 }
 
-uint64_t tlsp_conn_stamp(int id)
-{
-	return __atomic_load_n(&conns->stamp[slot_of(id)], __ATOMIC_ACQUIRE) + 1;
-}
-
 int tlsp_conns_init(void)
 {
 	conns = shm_malloc(sizeof(*conns));
@@ -85,6 +81,7 @@ int tlsp_conns_init(void)
 		return -1;
 	}
 	memset(conns, 0, sizeof(*conns));
+	tlsp_conn_stamps = conns->stamp;
 	for(size_t i = 0; i < STRIPES; i++) {
 		if(!lock_init(&conns->lock[i])) {
 			LM_ERR("cannot make locks\n");

@@ -136,6 +136,11 @@ bool tlsp_dialog_begins(struct tg_span method)
 		   || tg_span_eq(method, TG_SPAN("REFER"));
 }
 
+bool tlsp_dialog_matters(const struct tlsp_asked *asked)
+{
+	return dialogs && (asked->in_dialog || tlsp_dialog_begins(asked->method));
+}
+
 /* ---- in ------------------------------------------------------------------- */
 
 /* Begins one, unless it is known; or is the sender a party of it? */
@@ -161,8 +166,7 @@ static bool look(uint64_t key, uint32_t party, bool in_dialog)
 void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 		const struct tlsp_asked *asked, struct tg_pol_verdict *v)
 {
-	if(!dialogs || v->decision != TG_POL_ALLOW
-			|| (!asked->in_dialog && !tlsp_dialog_begins(asked->method)))
+	if(v->decision != TG_POL_ALLOW || !tlsp_dialog_matters(asked))
 		return;
 	v->reason = TG_REASON_INTERNAL;
 	if(parse_headers(msg, HDR_CALLID_F, 0) == 0 && msg->callid) {

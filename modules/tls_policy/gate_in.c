@@ -19,6 +19,7 @@
 #define RETRY_AFTER "Retry-After: 5\r\n"
 
 bool tlsp_refusing;
+struct tlsp_at_hand tlsp_at_hand;
 
 static sl_api_t slb; /* all NULL without sl */
 static struct tlsp_seen seen;
@@ -41,7 +42,7 @@ static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
 		struct tg_span route)
 {
 	if(!tlsp_seen(msg))
-		memset(&seen, 0, sizeof(seen));
+		seen.route[0] = 0;
 	seen.msg_id = msg->id;
 	seen.pid = msg->pid;
 	seen.decision = v->decision;
@@ -91,21 +92,33 @@ static bool may_answer(
 
 /* ---- gate 2 ---------------------------------------------------------------------- */
 
-/* True: allowed, and nothing to be said about it */
-static bool judge_warm(const struct tlsp_snap *snap, struct sip_msg *msg,
-		struct tg_pol_verdict *v)
+/* In its dialog, or one that begins; nothing is said when it is not */
+static bool is_party(const struct tlsp_snap *snap, struct sip_msg *msg,
+		const struct tlsp_asked *asked, struct tg_pol_verdict v)
 {
+	tlsp_dialog_in(snap, msg, asked, &v);
+	return v.decision == TG_POL_ALLOW && !v.audited;
+}
+
+/* True: allowed, and nothing to be said about it */
+static bool judge_warm(struct sip_msg *msg)
+{
+	const struct tlsp_snap *snap = NULL; /* most need nothing that is in it */
+	const struct tg_pol_verdict *known;
 	struct tlsp_asked asked;
 
-	if(tlsp_read_asked(msg, &asked) < 0
-			|| !tlsp_warm_in(snap, msg, &asked, NULL, v))
+	if(tlsp_read_asked(msg, &asked) < 0)
 		return false;
-	if(asked.method.len)
-		tlsp_dialog_in(snap, msg, &asked, v);
-	if(v->decision != TG_POL_ALLOW || v->audited)
-		return false;
-	see(msg, v, tg_span_of(NULL, 0));
-	return true;
+	if(tlsp_dialog_matters(&asked))
+		snap = tlsp_snap_ref();
+	known = tlsp_warm_in(snap ? snap->generation : tlsp_snap_generation(), msg,
+			&asked, NULL);
+	if(known && snap && !is_party(snap, msg, &asked, *known))
+		known = NULL;
+	if(known)
+		see(msg, known, tg_span_of(NULL, 0));
+	tlsp_snap_unref(snap);
+	return known != NULL;
 }
 
 /* facts are filled when it is not allowed */
@@ -121,11 +134,8 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 		tg_pol_judge_message(snap->policy, facts, NULL, v);
 		tlsp_warm_in_judged(snap, msg, facts, NULL, v);
 	}
-	if(facts->method.len) {
-		const struct tlsp_asked asked = {facts->method, facts->in_dialog};
-
-		tlsp_dialog_in(snap, msg, &asked, v);
-	}
+	tlsp_dialog_in(snap, msg,
+			&(struct tlsp_asked){facts->method, facts->in_dialog}, v);
 	see(msg, v, tg_span_of(NULL, 0));
 	if(v->decision == TG_POL_ALLOW && !v->audited)
 		return;
@@ -135,18 +145,12 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 	tlsp_report(snap->policy, v, &report);
 }
 
-static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
+static bool judge_request(struct sip_msg *msg)
 {
 	const struct tlsp_snap *snap = tlsp_snap_ref();
 	struct tg_pol_verdict v;
 	struct tg_pol_msg facts;
 
-	(void)flags;
-	(void)param;
-	if(judge_warm(snap, msg, &v)) {
-		tlsp_snap_unref(snap);
-		return 1;
-	}
 	judge_message(snap, msg, &facts, &v);
 	if(v.decision != TG_POL_ALLOW && may_answer(&facts, &v))
 		answer(msg, v.reason, false);
@@ -154,21 +158,46 @@ static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 	return v.decision == TG_POL_ALLOW;
 }
 
-static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
+static bool judge_reply(struct sip_msg *msg)
 {
-	const struct tlsp_snap *snap;
+	const struct tlsp_snap *snap = tlsp_snap_ref();
 	struct tg_pol_verdict v;
 	struct tg_pol_msg facts;
 
-	(void)flags;
-	(void)param;
-	if(tlsp_waiting_answering())
-		return 1;
-	snap = tlsp_snap_ref();
-	if(!judge_warm(snap, msg, &v))
-		judge_message(snap, msg, &facts, &v);
+	judge_message(snap, msg, &facts, &v);
 	tlsp_snap_unref(snap);
 	return v.decision == TG_POL_ALLOW;
+}
+
+/* ---- around the script --------------------------------------------------------- */
+
+static int on_end(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)msg;
+	(void)flags;
+	(void)param;
+	tlsp_at_hand = (struct tlsp_at_hand){0};
+	return 1;
+}
+
+/* What is refused has no script, and nobody tells us of its end */
+static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	tlsp_at_hand = (struct tlsp_at_hand){.request = msg};
+	if(judge_warm(msg) || judge_request(msg))
+		return 1;
+	on_end(msg, flags, param);
+	return 0;
+}
+
+static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	tlsp_at_hand =
+			(struct tlsp_at_hand){.reply = msg->first_line.u.reply.statuscode};
+	if(tlsp_waiting_answering() || judge_warm(msg) || judge_reply(msg))
+		return 1;
+	on_end(msg, flags, param);
+	return 0;
 }
 
 /* ---- gate 3 ------------------------------------------------------------------------- */
@@ -178,6 +207,7 @@ static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 {
 	const struct tg_pol_route *route = tg_pol_route_by_name(snap->policy, name);
 	struct tlsp_report report = {.gate = "route", .route = name};
+	const struct tg_pol_verdict *known;
 	struct tg_pol_msg facts;
 
 	memset(v, 0, sizeof(*v));
@@ -186,9 +216,11 @@ static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
 		if(!route && !tg_span_eq(name, TG_SPAN("default"))) {
 			v->reason = TG_REASON_ROUTE_DENIED;
 			report.detail = "the policy has no route of this name";
-		} else if(!tlsp_warm_in(snap, msg,
-						  &(struct tlsp_asked){facts.method, facts.in_dialog},
-						  route, v)) {
+		} else if((known = tlsp_warm_in(snap->generation, msg,
+						   &(struct tlsp_asked){facts.method, facts.in_dialog},
+						   route))) {
+			*v = *known;
+		} else {
 			tg_pol_judge_route(snap->policy, route, &facts, NULL, v);
 			tlsp_warm_in_judged(snap, msg, &facts, route, v);
 		}
@@ -234,8 +266,11 @@ int tlsp_gate_in_init(void)
 		LM_WARN("sl.so is not loaded: refused requests get no answer\n");
 	if(register_script_cb(on_request, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
 			|| register_script_cb(on_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
+					   < 0
+			|| register_script_cb(
+					   on_end, POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
 					   < 0) {
-		LM_ERR("Kamailio takes no pre-script callbacks\n");
+		LM_ERR("Kamailio takes no callbacks around the script\n");
 		return -1;
 	}
 	return 0;

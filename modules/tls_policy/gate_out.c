@@ -256,20 +256,29 @@ static void read_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 		egress->next_hop = tlsp_next_hop(snap, dst, bytes);
 }
 
+static void clear_known(
+		const struct tlsp_warm_out *known, int id, uint64_t generation)
+{
+	cleared.id = id;
+	cleared.generation = generation;
+	cleared.stamp = known->stamp;
+}
+
 /* NULL: go the long way */
 static const struct tg_pol_egress *judge_warm(const struct tlsp_snap *snap,
 		const dest_info_t *dst, struct tg_span bytes, struct tg_pol_verdict *v)
 {
-	const struct tg_pol_egress *egress;
+	const struct tlsp_warm_out *known;
 	bool reply = is_reply(bytes);
 
 	if(tlsp_refusing
-			|| !(egress = tlsp_warm_out(
-						 snap, dst, reply, !reply && is_sips(bytes), v))
+			|| !(known = tlsp_warm_out(snap->generation, dst, reply,
+						 !reply && is_sips(bytes)))
 			|| (!reply && tlsp_next_hop(snap, dst, bytes).len))
 		return NULL;
-	cleared.stamp = tlsp_warm_stamp(dst->id);
-	return egress;
+	clear_known(known, dst->id, snap->generation);
+	*v = known->verdict;
+	return &known->egress;
 }
 
 /* conn: what is known of the connection that it will take */
@@ -303,14 +312,8 @@ static const struct tg_pol_egress *judge_leaving(const struct tlsp_snap *snap,
 	const struct tg_pol_egress *egress;
 	struct tlsp_facts conn;
 
-	cleared.id = 0;
-	cleared.stamp = 0;
-	meant.generation = 0;
 	egress = judge_warm(snap, dst, bytes, v);
-	if(egress) {
-		cleared.id = dst->id;
-		cleared.generation = snap->generation;
-	} else {
+	if(!egress) {
 		judge_destination(snap, dst, bytes, &conn, space, v);
 		egress = space;
 	}
@@ -348,19 +351,29 @@ static void drop(str *buffer, const struct tg_pol_verdict *v)
 	buffer->len = 0;
 }
 
-static int on_net_out(sr_event_param_t *evp)
+/* A reply that goes back where the like of it went, and nobody else's matter */
+static bool passes(const dest_info_t *dst, struct tg_span bytes)
 {
-	str *buffer = evp->data;
-	const struct tlsp_snap *snap;
+	uint64_t generation = tlsp_snap_generation();
+	const struct tlsp_warm_out *known;
+
+	if(!dst || leaving || tlsp_refusing || !is_reply(bytes)
+			|| tlsp_challenge_is_ours(bytes)
+			|| !(known = tlsp_warm_out(generation, dst, true, false)))
+		return false;
+	clear_known(known, dst->id, generation);
+	return true;
+}
+
+static void judge(dest_info_t *dst, str *buffer)
+{
+	const struct tlsp_snap *snap = tlsp_snap_ref();
 	const struct tg_pol_egress *egress;
 	struct tg_pol_egress space;
 	struct tg_pol_verdict v;
 
-	if(!buffer || !buffer->s || buffer->len <= 0)
-		return 0;
-	snap = tlsp_snap_ref();
-	if(evp->dst) {
-		egress = judge_leaving(snap, evp->dst, buffer, &space, &v);
+	if(dst) {
+		egress = judge_leaving(snap, dst, buffer, &space, &v);
 	} else {
 		memset(&space, 0, sizeof(space));
 		memset(&v, 0, sizeof(v));
@@ -373,6 +386,19 @@ static int on_net_out(sr_event_param_t *evp)
 	if(v.decision != TG_POL_ALLOW)
 		drop(buffer, &v);
 	tlsp_snap_unref(snap);
+}
+
+static int on_net_out(sr_event_param_t *evp)
+{
+	str *buffer = evp->data;
+
+	if(!buffer || !buffer->s || buffer->len <= 0)
+		return 0;
+	cleared.id = 0;
+	cleared.stamp = 0;
+	meant.generation = 0;
+	if(!passes(evp->dst, tg_span_of(buffer->s, (size_t)buffer->len)))
+		judge(evp->dst, buffer);
 	return 0;
 }
 
@@ -440,28 +466,26 @@ static bool recheck(const struct tlsp_snap *snap, struct tcp_connection *c)
 	return v.decision == TG_POL_ALLOW;
 }
 
-/* Did NET_OUT just look at this very connection, and is it as it was? */
-static bool is_cleared(const struct tcp_connection *c)
+bool tlsp_gate_out_cleared(const struct tcp_connection *c)
 {
 	uint64_t generation = tlsp_snap_generation();
+	bool mine = cleared.id == c->id && cleared.id
+				&& cleared.generation == generation;
 
-	return cleared.id == c->id && cleared.id && cleared.generation == generation
+	cleared.id = 0;
+	return mine
 		   && (cleared.stamp ? cleared.stamp == tlsp_conn_stamp(c->id)
 							 : tlsp_conn_state(c->id, generation, time(NULL))
 									   == TLSP_CONN_GOOD);
 }
 
-enum tlsp_encode tlsp_gate_out_encode(struct tcp_connection *c)
+bool tlsp_gate_out_encode(struct tcp_connection *c)
 {
-	bool was_cleared = is_cleared(c);
-	const struct tlsp_snap *snap;
+	const struct tlsp_snap *snap = tlsp_snap_ref();
 	struct tlsp_facts f;
 	bool allowed;
 
 	cleared.id = 0;
-	if(was_cleared)
-		return TLSP_ENCODE_GOOD;
-	snap = tlsp_snap_ref();
 	if(!tlsp_conn_get_head(c->id, &f))
 		allowed = !c->extra_data && bind_new(snap, c);
 	else if(f.direction == TG_POL_OUT && !f.established)
@@ -471,7 +495,7 @@ enum tlsp_encode tlsp_gate_out_encode(struct tcp_connection *c)
 		allowed = is_meant(&f) && recheck(snap, c);
 	meant.generation = 0;
 	tlsp_snap_unref(snap);
-	return allowed ? TLSP_ENCODE_YES : TLSP_ENCODE_NO;
+	return allowed;
 }
 
 int tlsp_gate_out_init(void)

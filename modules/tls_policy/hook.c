@@ -51,7 +51,9 @@ struct contexts {
 static struct contexts *contexts;
 static int context_index = -1;
 static struct tls_hooks original;
-static _Thread_local struct tcp_connection *current;
+/* In the module's static block: looked up per record otherwise */
+static _Thread_local struct tcp_connection *current
+		__attribute__((tls_model("initial-exec")));
 
 struct tcp_connection *tlsp_current(void)
 {
@@ -317,28 +319,19 @@ static int encode_first(struct tcp_connection *c, const struct output *o)
 	return n;
 }
 
-static int on_encode(struct tcp_connection *c, const char **pbuf,
-		unsigned int *plen, const char **rest_buf, unsigned int *rest_len,
-		snd_flags_t *send_flags)
+static int encode_judged(struct tcp_connection *c, const struct output *o)
 {
-	const struct output o = {pbuf, plen, rest_buf, rest_len, send_flags};
-	struct tg_span octets = tg_span_of(*pbuf, *plen);
+	struct tg_span octets = tg_span_of(*o->buf, *o->octets);
 	bool first = !c->extra_data;
-	enum tlsp_encode allowed;
 	struct tlsp_facts f;
 	int n;
 
-	*rest_buf = NULL;
-	*rest_len = 0;
 	if(first)
 		take_info_callbacks();
-	allowed = tlsp_gate_out_encode(c);
-	if(allowed == TLSP_ENCODE_NO)
+	if(!tlsp_gate_out_encode(c))
 		return -1;
-	n = first ? encode_first(c, &o) : encode(c, &o);
-	if(allowed == TLSP_ENCODE_GOOD
-			|| tlsp_conn_state(c->id, tlsp_snap_generation(), 0)
-					   == TLSP_CONN_GOOD
+	n = first ? encode_first(c, o) : encode(c, o);
+	if(tlsp_conn_state(c->id, tlsp_snap_generation(), 0) == TLSP_CONN_GOOD
 			|| !tlsp_conn_get(c->id, &f) || f.direction != TG_POL_OUT
 			|| f.established)
 		return n;
@@ -347,6 +340,18 @@ static int on_encode(struct tcp_connection *c, const char **pbuf,
 	else
 		tlsp_waiting_add(c, octets);
 	return n;
+}
+
+static int on_encode(struct tcp_connection *c, const char **pbuf,
+		unsigned int *plen, const char **rest_buf, unsigned int *rest_len,
+		snd_flags_t *send_flags)
+{
+	const struct output o = {pbuf, plen, rest_buf, rest_len, send_flags};
+
+	*rest_buf = NULL;
+	*rest_len = 0;
+	return c->extra_data && tlsp_gate_out_cleared(c) ? encode(c, &o)
+													 : encode_judged(c, &o);
 }
 
 /* ---- B: the two ends of a connection -------------------------------------------------- */

@@ -23,7 +23,6 @@
 #include "core/dset.h"
 #include "core/parser/parse_uri.h"
 #include "core/resolve.h"
-#include "core/script_cb.h"
 #include "core/sr_module.h"
 #include "core/ut.h"
 #include "modules/tm/tm_load.h"
@@ -45,7 +44,6 @@ static struct {
 	} branch[BRANCHES];
 } last;
 
-static struct sip_msg *at_hand; /* what request_route runs for */
 static struct tm_binds tm;
 
 static struct tg_span span_of(str s)
@@ -197,7 +195,7 @@ static struct tg_span uri_of_bytes(struct tg_span bytes)
 	return tg_span_cut(&bytes, ' ');
 }
 
-static bool is_at_hand(struct tg_span bytes)
+static bool is_of(struct sip_msg *at_hand, struct tg_span bytes)
 {
 	return at_hand && parse_headers(at_hand, HDR_CALLID_F, 0) == 0
 		   && at_hand->callid
@@ -227,6 +225,7 @@ static bool stands_for(const struct sip_uri *uri, struct tg_span host,
 struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 		const struct dest_info *dst, struct tg_span bytes)
 {
+	struct sip_msg *at_hand = tlsp_at_hand.request;
 	const struct tg_span nothing = {NULL, 0};
 	static char copy[HOST_OCTETS];
 	struct tg_span name = nothing, uri;
@@ -235,7 +234,7 @@ struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 
 	if(of_tm(dst, bytes, &name))
 		return name;
-	mine = is_at_hand(bytes);
+	mine = is_of(at_hand, bytes);
 	if(tg_span_starts(bytes, TG_SPAN("CANCEL "))
 			|| (!mine && tg_span_starts(bytes, TG_SPAN("ACK "))))
 		return nothing;
@@ -250,36 +249,6 @@ struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 }
 
 /* ---- start ------------------------------------------------------------------ */
-
-static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
-{
-	(void)flags;
-	(void)param;
-	at_hand = msg;
-	return 1;
-}
-
-/* No script ends for a request that another module dropped before it */
-static int forget(struct sip_msg *msg, unsigned int flags, void *param)
-{
-	(void)msg;
-	(void)flags;
-	(void)param;
-	at_hand = NULL;
-	return 1;
-}
-
-int tlsp_next_hop_init(void)
-{
-	if(register_script_cb(before_script, PRE_SCRIPT_CB | REQUEST_CB, NULL) < 0
-			|| register_script_cb(forget, POST_SCRIPT_CB | REQUEST_CB, NULL) < 0
-			|| register_script_cb(forget, PRE_SCRIPT_CB | ONREPLY_CB, NULL)
-					   < 0) {
-		LM_ERR("Kamailio takes no script callbacks\n");
-		return -1;
-	}
-	return 0;
-}
 
 int tlsp_next_hop_start(void)
 {

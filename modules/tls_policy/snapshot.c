@@ -38,6 +38,7 @@ struct snaps {
 };
 
 static struct snaps *snaps;
+const uint64_t *tlsp_snap_generation_at;
 
 /* Of this process */
 static struct tg_judge *judge;
@@ -205,11 +206,6 @@ const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy)
 	return held && held->policy == policy ? held : NULL;
 }
 
-uint64_t tlsp_snap_generation(void)
-{
-	return __atomic_load_n(&snaps->generation, __ATOMIC_ACQUIRE);
-}
-
 /* With the lock held */
 static bool is_used(const struct tlsp_snap *snap)
 {
@@ -274,6 +270,7 @@ int tlsp_snap_init(void)
 		return -1;
 	}
 	memset(snaps, 0, sizeof(*snaps));
+	tlsp_snap_generation_at = &snaps->generation;
 	if(!lock_init(&snaps->lock) || !lock_init(&snaps->reload)) {
 		LM_ERR("cannot make locks\n");
 		return -1;

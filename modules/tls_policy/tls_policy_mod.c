@@ -127,9 +127,8 @@ static int mod_init(void)
 			|| tlsp_startup_atfork() < 0 || tlsp_snap_init() < 0
 			|| tlsp_tickets_init() < 0 || tlsp_conns_init() < 0
 			|| tlsp_limits_init() < 0 || tlsp_waiting_init() < 0
-			|| tlsp_gate_in_init() < 0 || tlsp_next_hop_init() < 0
-			|| tlsp_gate_out_init() < 0 || tlsp_dialogs_init() < 0
-			|| tlsp_challenge_init() < 0 || tlsp_crls_init() < 0
+			|| tlsp_gate_in_init() < 0 || tlsp_gate_out_init() < 0
+			|| tlsp_dialogs_init() < 0 || tlsp_crls_init() < 0
 			|| tlsp_fetch_init() < 0 || tlsp_own_init() < 0
 			|| tlsp_hook_init() < 0)
 		return -1;

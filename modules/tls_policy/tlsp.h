@@ -57,7 +57,12 @@ void tlsp_snap_unref(const struct tlsp_snap *snap);
 const struct tlsp_snap *tlsp_snap_of(const struct tg_pol *policy);
 /* Frees what is not in force and not used any more */
 void tlsp_snap_reclaim(void);
-uint64_t tlsp_snap_generation(void); /* of the one in force; no lock */
+/* Of the one in force; no lock */
+extern const uint64_t *tlsp_snap_generation_at;
+static inline uint64_t tlsp_snap_generation(void)
+{
+	return __atomic_load_n(tlsp_snap_generation_at, __ATOMIC_ACQUIRE);
+}
 
 /*
  * Reads the file again. On success the new one is in force; else the old one
@@ -158,7 +163,14 @@ bool tlsp_conn_get_head(int id, struct tlsp_facts *out);
  * a lock: a copy taken after the stamp was read is the record as it is, as
  * long as the stamp stays. Never 0.
  */
-uint64_t tlsp_conn_stamp(int id);
+#define TLSP_CONN_SLOTS 4096
+extern const uint64_t *tlsp_conn_stamps;
+static inline uint64_t tlsp_conn_stamp(int id)
+{
+	return __atomic_load_n(&tlsp_conn_stamps[(unsigned)id % TLSP_CONN_SLOTS],
+				   __ATOMIC_ACQUIRE)
+		   + 1;
+}
 /* Replaces the facts; false when the connection is gone */
 bool tlsp_conn_set(const struct tlsp_facts *facts);
 enum tlsp_conn_state tlsp_conn_state(int id, uint64_t generation, time_t now);
@@ -247,9 +259,9 @@ struct tlsp_asked {
 bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		struct tg_pol_msg *out);
 /* route NULL: gate 2, or gate 3 without a route of its own */
-bool tlsp_warm_in(const struct tlsp_snap *snap, const struct sip_msg *msg,
-		const struct tlsp_asked *asked, const struct tg_pol_route *route,
-		struct tg_pol_verdict *v);
+const struct tg_pol_verdict *tlsp_warm_in(uint64_t generation,
+		const struct sip_msg *msg, const struct tlsp_asked *asked,
+		const struct tg_pol_route *route);
 /* After tlsp_source() of the same message */
 void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 		const struct sip_msg *msg, const struct tg_pol_msg *facts,
@@ -259,14 +271,16 @@ void tlsp_warm_in_judged(const struct tlsp_snap *snap,
  * Only where dst names its connection, and for what is not sent by name; the
  * facts are valid until the connection is judged again.
  */
-const struct tg_pol_egress *tlsp_warm_out(const struct tlsp_snap *snap,
-		const struct dest_info *dst, bool is_reply, bool sips,
-		struct tg_pol_verdict *v);
+struct tlsp_warm_out {
+	uint64_t stamp; /* of the record; see tlsp_conn_stamp */
+	struct tg_pol_egress egress;
+	struct tg_pol_verdict verdict;
+};
+const struct tlsp_warm_out *tlsp_warm_out(uint64_t generation,
+		const struct dest_info *dst, bool is_reply, bool sips);
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tg_pol_egress *facts,
 		const struct tg_pol_verdict *v);
-/* The stamp that its facts here are of; 0: none are kept */
-uint64_t tlsp_warm_stamp(int id);
 
 /* Is TLSP_CONN_GOOD known without a lock? By the policy in force */
 bool tlsp_warm_holds(int id);
@@ -347,6 +361,12 @@ bool tlsp_is_alias(const struct dest_info *dst, const struct tlsp_facts *facts);
 /* ---- gates ---------------------------------------------------------------- */
 
 int tlsp_gate_in_init(void);
+/* What this process works on */
+struct tlsp_at_hand {
+	struct sip_msg *request; /* NULL: none, or a reply */
+	unsigned reply;          /* the code of a reply; 0: none */
+};
+extern struct tlsp_at_hand tlsp_at_hand;
 int tlsp_check_route(struct sip_msg *msg, struct tg_span route);
 int tlsp_reply(struct sip_msg *msg);
 /* What the last look at this message said; NULL: none yet */
@@ -366,7 +386,6 @@ void tlsp_seen_refused(enum tg_reason reason);
  * next_hop.c: the name that the destination of a request was looked up for;
  * empty when it was given by address. Valid until the next call.
  */
-int tlsp_next_hop_init(void);
 int tlsp_next_hop_start(void); /* when all modules are there, before fork */
 struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 		const struct dest_info *dst, struct tg_span bytes);
@@ -374,13 +393,13 @@ struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
 int tlsp_on_route(tlsp_route_fn fn); /* gate_in.c */
+/*
+ * Did NET_OUT just allow octets on this very connection, and is it as it was,
+ * TLSP_CONN_GOOD? Once for each time it did.
+ */
+bool tlsp_gate_out_cleared(const struct tcp_connection *c);
 /* May anything go into this connection's TLS? Called with its lock */
-enum tlsp_encode {
-	TLSP_ENCODE_NO = 0,
-	TLSP_ENCODE_YES,
-	TLSP_ENCODE_GOOD /* ... which is TLSP_CONN_GOOD */
-};
-enum tlsp_encode tlsp_gate_out_encode(struct tcp_connection *c);
+bool tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */
 extern bool tlsp_refusing;
 
@@ -389,6 +408,8 @@ extern bool tlsp_refusing;
 int tlsp_dialogs_init(void);
 /* Does a request of this method begin a dialog when it has no To tag? */
 bool tlsp_dialog_begins(struct tg_span method);
+/* Is a message of this kind held to its dialog? */
+bool tlsp_dialog_matters(const struct tlsp_asked *asked);
 /* A request that was allowed so far: denies when it is not of that dialog */
 void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 		const struct tlsp_asked *asked, struct tg_pol_verdict *v);

@@ -26,12 +26,13 @@
 
 #define ENTRIES 128 /* connections; an entry's place is the id's */
 #define KINDS 8     /* of messages, per connection */
-#define KEY_OCTETS 16
+#define METHOD_OCTETS 14
 #define RCV_OCTETS offsetof(struct receive_info, proto_reserved2)
 
-/* A method, NUL padded; the last octet tells what is in a dialog */
 struct kind {
-	char key[KEY_OCTETS];
+	bool in_dialog;
+	unsigned char octets; /* of the method */
+	char method[METHOD_OCTETS];
 	const struct tg_pol_route *route;
 	struct tg_pol_verdict verdict;
 };
@@ -51,10 +52,8 @@ struct entry {
 
 	/* out: the same for what leaves on it, by its id */
 	const struct socket_info *send_sock; /* NULL: nothing of the below */
-	struct {
-		struct tg_pol_egress egress;
-		struct tg_pol_verdict verdict; /* DENY: not known */
-	} out[4];                          /* is it a reply, is it sips: */
+	struct tlsp_warm_out out[4]; /* is it a reply, is it sips:; a verdict of
+		DENY: not known */
 };
 
 static struct entry cache[ENTRIES];
@@ -121,13 +120,12 @@ static struct entry *entry_of(const struct tlsp_snap *snap, int id)
 
 /* The entry of its connection, as it is now, if the message came just so */
 static struct entry *source_entry(
-		const struct tlsp_snap *snap, const struct sip_msg *msg)
+		uint64_t generation, const struct sip_msg *msg)
 {
 	const struct receive_info *rcv = &msg->rcv;
 	struct entry *e = place_of(rcv->proto_reserved1);
 
-	return rcv->proto_reserved1
-						   && holds(e, rcv->proto_reserved1, snap->generation)
+	return rcv->proto_reserved1 && holds(e, rcv->proto_reserved1, generation)
 						   && e->proto == rcv->proto
 						   && memcmp(e->rcv, rcv, RCV_OCTETS) == 0
 				   ? e
@@ -142,7 +140,7 @@ bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 
 	if(!TG_POL_TR_IS_TLS(tlsp_transport(rcv->proto)))
 		return false;
-	e = source_entry(snap, msg);
+	e = source_entry(snap->generation, msg);
 	if(!e) {
 		e = entry_of(snap, rcv->proto_reserved1);
 		if(!e)
@@ -156,16 +154,12 @@ bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 	return true;
 }
 
-/* False when the method is longer than those that are worth remembering */
-static bool key_of(const struct tlsp_asked *asked, char key[KEY_OCTETS])
+static bool is_of_kind(const struct kind *k, const struct tlsp_asked *asked,
+		const struct tg_pol_route *route)
 {
-	if(asked->method.len > KEY_OCTETS - 1)
-		return false;
-	memset(key, 0, KEY_OCTETS);
-	if(asked->method.len)
-		memcpy(key, asked->method.ptr, asked->method.len);
-	key[KEY_OCTETS - 1] = asked->in_dialog;
-	return true;
+	return k->route == route && k->in_dialog == asked->in_dialog
+		   && k->octets == asked->method.len
+		   && memcmp(k->method, asked->method.ptr, k->octets) == 0;
 }
 
 /*
@@ -186,41 +180,39 @@ static bool is_plain(const struct entry *e, const struct tg_pol_msg *facts)
 				   (const char *)&e->source + rest, sizeof(*facts) - rest);
 }
 
-bool tlsp_warm_in(const struct tlsp_snap *snap, const struct sip_msg *msg,
-		const struct tlsp_asked *asked, const struct tg_pol_route *route,
-		struct tg_pol_verdict *v)
+const struct tg_pol_verdict *tlsp_warm_in(uint64_t generation,
+		const struct sip_msg *msg, const struct tlsp_asked *asked,
+		const struct tg_pol_route *route)
 {
-	const struct entry *e = source_entry(snap, msg);
-	char key[KEY_OCTETS];
+	const struct entry *e = source_entry(generation, msg);
 
-	if(!e || !e->n_kinds || !key_of(asked, key))
-		return false;
+	if(!e)
+		return NULL;
 	for(unsigned i = 0; i < e->n_kinds && i < KINDS; i++) {
-		if(e->kind[i].route == route
-				&& memcmp(e->kind[i].key, key, KEY_OCTETS) == 0) {
-			*v = e->kind[i].verdict;
-			return true;
-		}
+		if(is_of_kind(&e->kind[i], asked, route))
+			return &e->kind[i].verdict;
 	}
-	return false;
+	return NULL;
 }
 
 void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 		const struct sip_msg *msg, const struct tg_pol_msg *facts,
 		const struct tg_pol_route *route, const struct tg_pol_verdict *v)
 {
-	const struct tlsp_asked asked = {facts->method, facts->in_dialog};
-	char key[KEY_OCTETS];
 	struct entry *e;
 	struct kind *k;
 
 	if(v->decision != TG_POL_ALLOW || v->audited
 			|| !TG_POL_TR_IS_TLS(facts->conn.transport)
-			|| tlsp_reads_more(facts) || !(e = source_entry(snap, msg))
-			|| !is_plain(e, facts) || !key_of(&asked, key))
+			|| tlsp_reads_more(facts) || facts->method.len > METHOD_OCTETS
+			|| !(e = source_entry(snap->generation, msg))
+			|| !is_plain(e, facts))
 		return;
 	k = &e->kind[e->n_kinds++ % KINDS];
-	memcpy(k->key, key, KEY_OCTETS);
+	k->in_dialog = facts->in_dialog;
+	k->octets = (unsigned char)facts->method.len;
+	if(k->octets)
+		memcpy(k->method, facts->method.ptr, k->octets);
 	k->route = route;
 	k->verdict = *v;
 }
@@ -232,27 +224,18 @@ static unsigned out_kind(bool is_reply, bool sips)
 	return (unsigned)is_reply << 1 | (unsigned)sips;
 }
 
-const struct tg_pol_egress *tlsp_warm_out(const struct tlsp_snap *snap,
-		const struct dest_info *dst, bool is_reply, bool sips,
-		struct tg_pol_verdict *v)
+const struct tlsp_warm_out *tlsp_warm_out(uint64_t generation,
+		const struct dest_info *dst, bool is_reply, bool sips)
 {
 	const struct entry *e = place_of(dst->id);
-	unsigned kind = out_kind(is_reply, sips);
+	const struct tlsp_warm_out *out = &e->out[out_kind(is_reply, sips)];
 
-	if(dst->proto != PROTO_TLS || !dst->id || !dst->send_sock
-			|| e->send_sock != dst->send_sock
-			|| !holds(e, dst->id, snap->generation)
-			|| e->out[kind].verdict.decision != TG_POL_ALLOW)
-		return NULL;
-	*v = e->out[kind].verdict;
-	return &e->out[kind].egress;
-}
-
-uint64_t tlsp_warm_stamp(int id)
-{
-	const struct entry *e = place_of(id);
-
-	return e->id == id ? e->stamp : 0;
+	return dst->proto == PROTO_TLS && dst->id && dst->send_sock
+						   && e->send_sock == dst->send_sock
+						   && holds(e, dst->id, generation)
+						   && out->verdict.decision == TG_POL_ALLOW
+				   ? out
+				   : NULL;
 }
 
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
@@ -270,6 +253,5 @@ void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 	if(e->send_sock != dst->send_sock)
 		memset(e->out, 0, sizeof(e->out));
 	e->send_sock = dst->send_sock;
-	e->out[kind].egress = *facts;
-	e->out[kind].verdict = *v;
+	e->out[kind] = (struct tlsp_warm_out){e->stamp, *facts, *v};
 }

@@ -22,10 +22,7 @@
 static struct tlsp_snap snap;
 static uint64_t in_force;
 
-uint64_t tlsp_snap_generation(void)
-{
-	return in_force;
-}
+const uint64_t *tlsp_snap_generation_at = &in_force;
 
 /* Nothing here is judged: what is not in force any more is denied */
 struct tg_judge *tlsp_judge(void)
@@ -134,10 +131,10 @@ static bool is_remembered(int id, const struct tg_pol_msg *facts)
 {
 	const struct tlsp_asked asked = {facts->method, facts->in_dialog};
 	struct sip_msg msg = message_on(id);
-	struct tg_pol_verdict v = {0};
+	const struct tg_pol_verdict *v =
+			tlsp_warm_in(snap.generation, &msg, &asked, NULL);
 
-	return tlsp_warm_in(&snap, &msg, &asked, NULL, &v)
-		   && v.decision == TG_POL_ALLOW;
+	return v && v->decision == TG_POL_ALLOW;
 }
 
 static void judged(int id, const struct tg_pol_msg *facts)
@@ -233,13 +230,12 @@ static void a_connection_that_became_a_websocket_is_asked_again(void **state)
 	struct sip_msg msg = message_on(7);
 	const struct tlsp_asked asked = {TG_SPAN("INVITE"), false};
 	struct tg_pol_msg facts;
-	struct tg_pol_verdict v;
 
 	(void)state;
 	judge(7, &facts);
-	assert_true(tlsp_warm_in(&snap, &msg, &asked, NULL, &v));
+	assert_non_null(tlsp_warm_in(snap.generation, &msg, &asked, NULL));
 	msg.rcv.proto = PROTO_WSS;
-	assert_false(tlsp_warm_in(&snap, &msg, &asked, NULL, &v));
+	assert_null(tlsp_warm_in(snap.generation, &msg, &asked, NULL));
 	assert_true(tlsp_warm_source(&snap, &msg, &facts));
 	assert_int_equal(facts.conn.transport, TG_POL_TR_WSS);
 }
