@@ -15,6 +15,7 @@ from dtlscall import DTLS
 from rtp import Endpoint, describe, media_of, packet, payload_of
 from rtpcall import PATTERN, Bench
 
+NEEDS = "/usr/lib/python3/dist-packages/aiortc"
 PEER = pathlib.Path(__file__).with_name("webrtc_peer.py")
 HERE, THERE = "192.0.2.2", "192.0.2.21"  # it leaves loopback's own out
 SILENCE = b"\xff" * 160
