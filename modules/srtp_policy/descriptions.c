@@ -63,11 +63,11 @@ static void unreadable(struct srtpp_look *out, const struct tg_sdp *sdp,
 	refuse(out, TG_REASON_SDP_MALFORMED, detail);
 }
 
-static bool parse(struct tg_span text, struct tg_arena *arena,
-		const struct srtpp_party *who, struct srtpp_look *out,
-		struct tg_sdp *sdp)
+static bool parse(const struct tg_media_message *m, size_t i,
+		struct tg_arena *arena, const struct srtpp_party *who,
+		struct srtpp_look *out, struct tg_sdp *sdp)
 {
-	switch(tg_sdp_parse(text, arena, sdp)) {
+	switch(srtpp_parse(m, i, arena, sdp)) {
 		case TG_SDP_OK:
 			return true;
 		case TG_SDP_NO_MEMORY:
@@ -121,7 +121,7 @@ void srtpp_look_in(const struct tg_media_message *m,
 		ask.agreed = srtpp_calls_agreed(m, true);
 	for(size_t i = 0; i < m->n_sdp && out->reason == TG_REASON_NONE; i++) {
 		parsed->done[i] =
-				parse(m->sdp[i], &parsed->arena, from, out, &parsed->sdp[i]);
+				parse(m, i, &parsed->arena, from, out, &parsed->sdp[i]);
 		if(parsed->done[i])
 			judge(&parsed->sdp[i], &ask, out);
 	}
@@ -232,19 +232,20 @@ void srtpp_look_out(const struct tg_media_message *m,
 	struct tg_sdp sdp;
 
 	memset(out, 0, sizeof(*out));
-	*rewritten = tg_span_of(NULL, 0);
+	if(rewritten)
+		*rewritten = tg_span_of(NULL, 0);
 	if(may_fall_back(to))
 		ask.agreed = srtpp_calls_agreed(m, false);
 	for(size_t i = 0; i < m->n_sdp; i++) {
 		with[i] = m->sdp[i];
 		memset(&one, 0, sizeof(one));
-		if(parse(m->sdp[i], arena, to, &one, &sdp)) {
+		if(parse(m, i, arena, to, &one, &sdp)) {
 			/* the proof first: where it is missing, so is the rest */
 			if(!ask.capabilities)
 				check_proof(&sdp, m, to, other, ask.offer, &one);
 			if(one.reason == TG_REASON_NONE)
 				judge(&sdp, &ask, &one);
-			if(!strip(&sdp, arena, &with[i]))
+			if(rewritten && !strip(&sdp, arena, &with[i]))
 				refuse(&one, TG_REASON_INTERNAL, "out of memory");
 		}
 		changed |= with[i].ptr != m->sdp[i].ptr;

@@ -15,6 +15,7 @@
 
 #include "core/dprint.h"
 #include "core/lvalue.h"
+#include "core/parser/parse_to.h"
 
 #include "srtp_policy/srtpp.h"
 
@@ -36,26 +37,13 @@ static struct tg_media_party side_of(const struct srtpp_party *who)
 	return side;
 }
 
-/* "AVPF" in some spelling: a quick look that most descriptions end at */
-static bool mentions_feedback(struct tg_span s)
-{
-	for(size_t i = 3; i < s.len; i++) {
-		if((s.ptr[i] == 'F' || s.ptr[i] == 'f')
-				&& tg_span_ieq(tg_span_of(s.ptr + i - 3, 3), TG_SPAN("AVP")))
-			return true;
-	}
-	return false;
-}
-
 static bool wants_feedback(
 		const struct tg_media_message *m, struct tg_arena *arena)
 {
 	struct tg_sdp sdp;
 
 	for(size_t i = 0; i < m->n_sdp; i++) {
-		if(!mentions_feedback(m->sdp[i]))
-			continue;
-		if(tg_sdp_parse(m->sdp[i], arena, &sdp) != TG_SDP_OK)
+		if(srtpp_parse(m, i, arena, &sdp) != TG_SDP_OK)
 			continue;
 		for(size_t k = 0; k < sdp.n_media; k++) {
 			if(tg_media_is_live(&sdp.media[k]) && sdp.media[k].feedback)
@@ -118,7 +106,7 @@ struct tg_span srtpp_flags(struct sip_msg *msg)
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	last_legs = TG_NG_LEG_NONE;
 	refused = false;
-	if(tg_media_message_read(srtpp_bytes(msg), &m) == TG_MEDIA_OK) {
+	if(srtpp_read(msg, &m) == TG_MEDIA_OK) {
 		known = srtpp_party_of_source(p, msg, &m, &source)
 				&& srtpp_party_of_target(p, msg, &m, &target);
 		reason = known ? make(&m, &source, &target, &arena, &out)
@@ -152,12 +140,20 @@ struct tg_span srtpp_flags_of_delete(const struct tg_media_message *m)
 	return keep(w.full ? tg_span_of(NULL, 0) : tg_text_span(&w));
 }
 
+/* A BYE, and no offer waits for anything: nothing is to be said about it */
+static bool ends_plainly(struct sip_msg *msg)
+{
+	return msg->REQ_METHOD == METHOD_BYE && srtpp_calls_count() == 0
+		   && parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to && get_to(msg)
+		   && get_to(msg)->tag_value.len > 0;
+}
+
 static struct tg_span flags_of_delete(struct sip_msg *msg)
 {
 	struct tg_media_message m;
 
-	if(msg->first_line.type != SIP_REQUEST
-			|| tg_media_message_read(srtpp_bytes(msg), &m) != TG_MEDIA_OK)
+	if(msg->first_line.type != SIP_REQUEST || ends_plainly(msg)
+			|| srtpp_read(msg, &m) != TG_MEDIA_OK)
 		return keep(tg_span_of(NULL, 0));
 	return srtpp_flags_of_delete(&m);
 }

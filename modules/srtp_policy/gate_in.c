@@ -90,7 +90,7 @@ static void answer(struct sip_msg *msg, const struct seen *s, bool in_script)
 /* Nobody we know: gate 2 of tls_policy has its own word on that */
 static bool look_at(const struct tg_pol *p, struct sip_msg *msg, struct seen *s)
 {
-	enum tg_media_rc rc = tg_media_message_read(srtpp_bytes(msg), &s->m);
+	enum tg_media_rc rc = srtpp_read(msg, &s->m);
 
 	memset(&s->look, 0, sizeof(s->look));
 	memset(s->parsed.done, 0, sizeof(s->parsed.done));
@@ -238,8 +238,7 @@ static int on_request_done(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)flags;
 	(void)param;
 	if(msg->first_line.type == SIP_REQUEST && msg->REQ_METHOD == METHOD_BYE
-			&& srtpp_calls_count() > 0
-			&& tg_media_message_read(srtpp_bytes(msg), &m) == TG_MEDIA_OK)
+			&& srtpp_calls_count() > 0 && srtpp_read(msg, &m) == TG_MEDIA_OK)
 		srtpp_calls_end(&m);
 	return 1;
 }
@@ -255,7 +254,7 @@ static bool on_route(struct sip_msg *msg, const struct tg_pol_route *route)
 					& (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK
 							| METHOD_ACK)))
 		return true;
-	return tg_media_message_read(srtpp_bytes(msg), &m) != TG_MEDIA_NOT_SIP
+	return srtpp_read(msg, &m) != TG_MEDIA_NOT_SIP
 		   && srtpp_calls_put_on(&m, route);
 }
 

@@ -189,18 +189,17 @@ static void judge_reply(const struct tg_pol *p, struct sip_msg *msg,
 {
 	struct srtpp_party source, to;
 	struct srtpp_look look;
-	struct tg_span with;
 	struct tg_arena arena;
 	bool known = srtpp_party_of_source(p, msg, m, &source);
 
 	if(!srtpp_party_of_target(p, msg, m, &to))
 		return; /* gate 4 stops it */
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
-	srtpp_look_out(m, &to, known ? &source : NULL, &arena, &look, &with);
+	srtpp_look_out(m, &to, known ? &source : NULL, &arena, &look, NULL);
 	if(!srtpp_decide(p, "media-answer", &to, &look)) {
 		struct tg_media_message received;
 
-		if(tg_media_message_read(srtpp_bytes(msg), &received) == TG_MEDIA_OK)
+		if(srtpp_read(msg, &received) == TG_MEDIA_OK)
 			srtpp_refuse_reply(msg, &received, &look);
 	}
 	tg_arena_deinit(&arena);

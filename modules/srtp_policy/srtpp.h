@@ -79,6 +79,19 @@ void srtpp_transaction_forget(struct sip_msg *reply);
 bool srtpp_is_offer(const struct tg_media_message *m);
 struct tg_span srtpp_bytes(const struct sip_msg *msg);
 
+/* ---- reading.c: messages and descriptions, read once ------------------------ */
+
+/* tg_media_message_read() of a message that was received */
+enum tg_media_rc srtpp_read(const struct sip_msg *msg,
+		struct tg_media_message *out) __attribute__((warn_unused_result));
+/*
+ * tg_sdp_parse() of m->sdp[i]. *out is in arena, or valid until the next call
+ * for a message with one description; its spans may point into a copy.
+ */
+enum tg_sdp_rc srtpp_parse(const struct tg_media_message *m, size_t i,
+		struct tg_arena *arena, struct tg_sdp *out)
+		__attribute__((warn_unused_result));
+
 /* ---- flags.c: what the media node must do ----------------------------------- */
 
 /* NUL behind it; valid until the next call. Empty: refused, and logged */
@@ -121,6 +134,7 @@ void srtpp_look_in(const struct tg_media_message *m,
 /*
  * What is to leave to them; other: the far side of the call, NULL unknown.
  * *rewritten: the message without the proof, in arena; ptr NULL: as it is.
+ * rewritten NULL: it does not leave yet.
  */
 void srtpp_look_out(const struct tg_media_message *m,
 		const struct srtpp_party *to, const struct srtpp_party *other,

@@ -76,6 +76,15 @@ static bool is_sips(struct tg_span b)
 	if(tg_span_istarts(line, TG_SPAN("sips:")))
 		return true;
 	while(at < b.len) {
+		char first = b.ptr[at];
+
+		line = tg_span_of(b.ptr + at, b.len - at);
+		if((first | 0x20) != 'r' && first > '\r') { /* most are others */
+			size_t end = tg_span_find(line, '\n');
+
+			at += end < line.len ? end + 1 : end;
+			continue;
+		}
 		line = next_line(b, &at);
 		if(!line.len)
 			return false;

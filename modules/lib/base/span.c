@@ -42,26 +42,6 @@ struct tg_span tg_span_trim(struct tg_span s)
 	return s;
 }
 
-size_t tg_span_find(struct tg_span s, char c)
-{
-	const char *at = s.len ? memchr(s.ptr, c, s.len) : NULL;
-
-	return at ? (size_t)(at - s.ptr) : s.len;
-}
-
-struct tg_span tg_span_cut(struct tg_span *rest, char sep)
-{
-	size_t at = tg_span_find(*rest, sep);
-	struct tg_span part = tg_span_of(rest->ptr, at);
-	size_t used = at < rest->len ? at + 1 : at;
-
-	if(used) {
-		rest->ptr += used;
-		rest->len -= used;
-	}
-	return part;
-}
-
 bool tg_span_u64(struct tg_span s, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0, tenth = max / 10;

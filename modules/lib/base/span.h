@@ -50,6 +50,14 @@ static inline bool tg_span_starts(struct tg_span s, struct tg_span prefix)
 }
 bool tg_span_istarts(struct tg_span s, struct tg_span prefix);
 
+/* Offset of the first c in s, or s.len */
+static inline size_t tg_span_find(struct tg_span s, char c)
+{
+	const char *at = s.len ? (const char *)memchr(s.ptr, c, s.len) : NULL;
+
+	return at ? (size_t)(at - s.ptr) : s.len;
+}
+
 /* Without leading and trailing spaces, tabs, CR, LF */
 struct tg_span tg_span_trim(struct tg_span s);
 
@@ -58,10 +66,18 @@ struct tg_span tg_span_trim(struct tg_span s);
  * *rest becomes what follows the separator, or empty. An empty *rest gives an
  * empty part.
  */
-struct tg_span tg_span_cut(struct tg_span *rest, char sep);
+static inline struct tg_span tg_span_cut(struct tg_span *rest, char sep)
+{
+	size_t at = tg_span_find(*rest, sep);
+	struct tg_span part = tg_span_of(rest->ptr, at);
+	size_t used = at < rest->len ? at + 1 : at;
 
-/* Offset of the first c in s, or s.len */
-size_t tg_span_find(struct tg_span s, char c);
+	if(used) {
+		rest->ptr += used;
+		rest->len -= used;
+	}
+	return part;
+}
 
 /*
  * Decimal digits only, the whole span, at least one; false on anything else

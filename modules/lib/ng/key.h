@@ -23,6 +23,7 @@
 #define TG_NG_SECRET_OCTETS_MIN 32
 #define TG_NG_SECRET_OCTETS_MAX 4096
 #define TG_NG_MAC_OCTETS 32
+#define TG_NG_LAST_OCTETS_MAX 512
 
 /* The caller's storage; all zero is a key under which nothing is authentic */
 struct tg_ng_key {
@@ -30,6 +31,10 @@ struct tg_ng_key {
 	EVP_MAC_CTX *keyed;    /* of the process below; NULL: none yet */
 	pid_t owner;
 	atomic_flag busy;
+	/* what was asked last: a proof is looked at twice in a row */
+	size_t last_octets; /* 0: nothing */
+	unsigned char last_text[TG_NG_LAST_OCTETS_MAX];
+	unsigned char last_mac[TG_NG_MAC_OCTETS];
 };
 
 /* span: an initialiser, which takes no parentheses */

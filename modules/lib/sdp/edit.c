@@ -192,18 +192,35 @@ static void put_line(struct writer *w, const struct tg_sdp_edit *e,
 		put(w, tg_span_of(line->text.ptr + line->text.len, line->end_octets));
 }
 
+/* Lines that follow each other and have no edit are copied in one piece */
+static void put_all(struct writer *w, const struct tg_sdp_edit *e)
+{
+	const struct tg_sdp *sdp = e->sdp;
+	const char *at = sdp->text.ptr;
+
+	for(size_t i = 0; i < sdp->n_lines; i++) {
+		const struct tg_sdp_line *line = &sdp->line[i];
+		const struct line_edit *edit = &e->line[i];
+
+		if(!edit->drop && !edit->replace && !edit->add)
+			continue;
+		put(w, tg_span_of(at, (size_t)(line->text.ptr - at)));
+		put_line(w, e, line, edit);
+		at = line->text.ptr + line->text.len + line->end_octets;
+	}
+	put(w, tg_span_of(at, sdp->text.len - offset(sdp, at)));
+}
+
 struct tg_span tg_sdp_edit_apply(struct tg_sdp_edit *e)
 {
 	struct writer w = {NULL, 0};
 	size_t octets;
 
-	for(size_t i = 0; i < e->sdp->n_lines; i++)
-		put_line(&w, e, &e->sdp->line[i], &e->line[i]);
+	put_all(&w, e);
 	octets = w.used;
 	w = (struct writer){tg_arena_get(e->arena, octets + 1), 0};
 	if(!w.buffer)
 		return tg_span_of(NULL, 0);
-	for(size_t i = 0; i < e->sdp->n_lines; i++)
-		put_line(&w, e, &e->sdp->line[i], &e->line[i]);
+	put_all(&w, e);
 	return tg_span_of(w.buffer, octets);
 }

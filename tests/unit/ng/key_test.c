@@ -55,6 +55,27 @@ static void every_length_again_and_again(void **state)
 	assert_non_null(key.keyed); /* or all of this was said of HMAC() */
 }
 
+/* What was asked last is remembered, up to a length */
+static void the_same_twice_and_then_another(void **state)
+{
+	static const size_t lengths[] = {
+			0, 1, 200, TG_NG_LAST_OCTETS_MAX, TG_NG_LAST_OCTETS_MAX + 1};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		size_t n = lengths[i];
+
+		assert_true(is_right(n));
+		assert_true(is_right(n));
+		if(n == 0)
+			continue;
+		text[n - 1] ^= 1;
+		assert_true(is_right(n));
+		text[0] ^= 1;
+		assert_true(is_right(n));
+	}
+}
+
 static void a_fork_makes_a_context_of_its_own(void **state)
 {
 	EVP_MAC_CTX *parents;
@@ -138,6 +159,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 			T(every_length_again_and_again),
+			T(the_same_twice_and_then_another),
 			T(a_fork_makes_a_context_of_its_own),
 			T(threads_may_use_it_at_the_same_time),
 			T(a_busy_context_is_done_without),
