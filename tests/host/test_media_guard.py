@@ -160,7 +160,8 @@ class NotThere(unittest.TestCase):
         daemon = Rtpengine("version-option")
         for option in ("--version", "-v", "--help", "--codecs"):
             done = subprocess.run(
-                [daemon.command[0], option], capture_output=True,
+                [daemon.command[0], option, "--config-file=none"],
+                capture_output=True,
                 env={**daemon.env, "TRUNKGUARD_RTP_CONF": "/nonexistent"})
             self.assertEqual(0, done.returncode, done.stderr)
 
@@ -274,7 +275,8 @@ class Wrapper(unittest.TestCase):
 
     def run_wrapper(self, daemon, **env):
         return subprocess.run(
-            [WRAPPER, "--version"], capture_output=True, text=True,
+            [WRAPPER, "--version", "--config-file=none"],
+            capture_output=True, text=True,
             env={**os.environ, "TRUNKGUARD_RTP_PLUGIN": str(PLUGIN),
                  "TRUNKGUARD_RTP_DAEMON": str(daemon), **env})
 

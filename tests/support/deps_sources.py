@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 ALIASES = ("stable", "oldstable", "oldoldstable", "testing", "unstable")
+UNRELEASED = ("forky", "sid")  # updates and security are in the release itself
 SUFFIX = r"((?:-updates|-security|/updates)?)"
 
 
@@ -110,7 +111,10 @@ def choose(fields, want, suite, origins):
                           for s in get.get("suites", "").split()) if m]
     if not uris or not suites or "main" not in get.get("components", ""):
         return None
-    names = [(suite or m.group(1)) + m.group(2) for m in suites]
+    names = [(suite or m.group(1)) + m.group(2) for m in suites
+             if suite not in UNRELEASED or not m.group(2)]
+    if not names:
+        return None
     fixed = {"types": want, "uris": " ".join(uris),
              "suites": " ".join(dict.fromkeys(names)), "components": "main"}
     return "\n".join(f"{n}: {fixed.get(n.lower(), v)}" for n, v in fields
