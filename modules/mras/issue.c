@@ -108,12 +108,12 @@ static bool in_domains(const struct tg_pol_mras *rule, struct tg_span domain)
 	return false;
 }
 
-static bool is_own(struct tg_span user, struct tg_span identity)
+static bool is_own(struct tg_span own, struct tg_span identity)
 {
 	struct tg_span rest = identity;
 
 	tg_span_cut(&rest, ':');
-	return tg_span_ieq(rest, user);
+	return tg_span_ieq(rest, own);
 }
 
 /*
@@ -172,10 +172,10 @@ static void write_log(const struct mras_requester *r,
 static enum tg_mras_status judge_ask(const struct mras_requester *r,
 		const struct tg_mras_ask *ask, const char **why)
 {
-	struct tg_span user, domain;
+	struct tg_span name, domain;
 
 	*why = "identity is no sip:user@domain";
-	if(!tg_mras_identity_split(ask->identity, &user, &domain))
+	if(!tg_mras_identity_split(ask->identity, &name, &domain))
 		return TG_MRAS_MALFORMED;
 	*why = "the participant is of another domain";
 	if(!in_domains(r->rule, domain))

@@ -267,7 +267,7 @@ static const struct tg_key trust_keys[] = {
 	[TG_TRUST_KEY_OCSP] = {"ocsp", take_ocsp, .words = ocsp_words},
 	[TG_TRUST_KEY_REVOCATION] = {"revocation", tg_take_word, AT(tg_pol_trust, revocation), revocation_words},
 	[TG_TRUST_KEY_STALE_GRACE] = {"stale_grace", tg_take_seconds, AT(tg_pol_trust, stale_grace_sec), RANGE(0, 30ull * 86400000)},
-	[TG_TRUST_KEY_RESPONDER] = {"responder", take_responder},
+	[TG_TRUST_KEY_RESPONDER] = {"responder", .take = take_responder},
 	[TG_TRUST_KEY_ALLOW] = {"responder_allow", tg_take_cidrs, AT(tg_pol_trust, ocsp.allow)},
 	[TG_TRUST_KEY_NONCE] = {"ocsp_nonce", tg_take_word, AT(tg_pol_trust, ocsp.nonce), nonce_words},
 	[TG_TRUST_KEY_TIMEOUT] = {"ocsp_timeout", tg_take_milliseconds, AT(tg_pol_trust, ocsp.timeout_ms), RANGE(100, 60000)},

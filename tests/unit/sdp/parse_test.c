@@ -271,7 +271,7 @@ static void reads_crypto_lines(void **state)
 	assert_true(c.valid);
 	assert_int_equal(c.tag, 1);
 	is(c.suite, "AES_CM_128_HMAC_SHA1_80");
-	is(c.key, KEY + strlen("inline:"));
+	is(c.key, &KEY[strlen("inline:")]);
 	assert_int_equal(c.n_keys, 1);
 	assert_int_equal(c.lifetime_log2, 31);
 	assert_true(c.lifetime == (uint64_t)1 << 31);
