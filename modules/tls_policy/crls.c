@@ -26,12 +26,11 @@
 #include "core/locking.h"
 #include "core/mem/shm.h"
 #include "core/sr_module.h"
-#include "core/timer_proc.h"
 
 #include "policy/load.h"
+#include "tls_policy/bell.h"
 #include "tls_policy/tlsp.h"
 
-#define TICK_MS 20
 #define ALARM_AGAIN_SEC 3600
 
 struct shared {
@@ -63,6 +62,7 @@ struct watched {
 };
 
 static struct shared *shared;
+static int bell;
 
 /* Of the process that watches */
 static struct watched watched[TLSP_CRLS_MAX];
@@ -402,18 +402,22 @@ static void answer(void)
 	__atomic_store_n(&shared->done, asked, __ATOMIC_RELEASE);
 }
 
-static void on_tick(unsigned int ticks, void *param)
+static int work(void)
 {
-	static int waited_ms;
+	static uint64_t next_ms;
+	int every_ms = tlsp_params.crl_check_ms;
+	uint64_t now = tlsp_now_ms();
 
-	(void)ticks;
-	(void)param;
 	answer();
-	waited_ms += TICK_MS;
-	if(!tlsp_params.crl_check_ms || waited_ms < tlsp_params.crl_check_ms)
-		return;
-	waited_ms = 0;
-	look(false);
+	if(!every_ms)
+		return -1;
+	if(!next_ms) /* they were read at start */
+		next_ms = now + (uint64_t)every_ms;
+	if(now >= next_ms) {
+		look(false);
+		next_ms = now + (uint64_t)every_ms;
+	}
+	return (int)(next_ms - now);
 }
 
 bool tlsp_crls_look_now(unsigned wait_ms, struct tlsp_swept *swept, bool *taken)
@@ -421,6 +425,7 @@ bool tlsp_crls_look_now(unsigned wait_ms, struct tlsp_swept *swept, bool *taken)
 	unsigned mine = __atomic_add_fetch(&shared->asked, 1, __ATOMIC_ACQ_REL);
 	unsigned done;
 
+	tlsp_bell_ring(bell);
 	do {
 		done = __atomic_load_n(&shared->done, __ATOMIC_ACQUIRE);
 		if((int)(done - mine) >= 0) {
@@ -451,17 +456,11 @@ int tlsp_crls_init(void)
 	snap = tlsp_snap_ref();
 	learn(snap);
 	tlsp_snap_unref(snap);
-	register_basic_timers(1);
-	return 0;
+	bell = tlsp_bell_new();
+	return bell < 0 ? -1 : 0;
 }
 
 int tlsp_crls_fork(void)
 {
-	if(fork_basic_utimer(
-			   PROC_TIMER, "TLS POLICY CRL", 1, on_tick, NULL, TICK_MS * 1000)
-			< 0) {
-		LM_ERR("cannot start the process that watches CRLs\n");
-		return -1;
-	}
-	return 0;
+	return tlsp_bell_fork(bell, "TLS POLICY CRL", work);
 }

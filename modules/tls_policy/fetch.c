@@ -32,12 +32,12 @@
 
 #include "core/dprint.h"
 #include "core/sr_module.h"
-#include "core/timer_proc.h"
 
 #include "base/url.h"
+#include "tls_policy/bell.h"
 #include "tls_policy/tlsp.h"
 
-#define TICK_MS 10
+#define TICK_MS 10 /* while a flight is under way */
 #define FLIGHTS_MAX 64
 #define FLIGHTS_OF_TRUST 32 /* so that no trust takes all of them */
 #define ADDRESSES_MAX 8
@@ -73,15 +73,8 @@ struct flight {
 
 /* Of the process that fetches */
 static struct flight flights[FLIGHTS_MAX];
+static int bell;
 static struct lookup *left; /* lookups that nobody waits for any more */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- the end of a flight ------------------------------------------------------ */
 
@@ -469,7 +462,7 @@ static void take_off(struct flight *f)
 		why = "out of memory";
 		ready = f->inquiry && find_responder(f, trust, &why);
 	}
-	f->deadline_ms = now_ms() + f->how.timeout_ms;
+	f->deadline_ms = tlsp_now_ms() + f->how.timeout_ms;
 	tlsp_snap_unref(snap);
 	if(!ready)
 		give_up(f, "%s", why);
@@ -481,7 +474,7 @@ static void take_off(struct flight *f)
 
 static void step(struct flight *f)
 {
-	if(now_ms() > f->deadline_ms)
+	if(tlsp_now_ms() > f->deadline_ms)
 		give_up(f, "the responder does not answer within %u ms: %s",
 				f->how.timeout_ms,
 				f->lookup       ? "its name is not known yet"
@@ -542,40 +535,47 @@ static bool touch(void *ctx, const struct tlsp_facts *facts)
 	return true;
 }
 
-static void on_tick(unsigned int ticks, void *param)
+static bool look_around(void)
 {
-	static unsigned looked_ms, touched_ms;
-	bool look = (looked_ms += TICK_MS) >= LOOK_MS;
+	static uint64_t look_ms, touch_ms;
+	uint64_t now = tlsp_now_ms();
+	bool look = now >= look_ms;
 
-	(void)ticks;
-	(void)param;
 	if(look)
-		looked_ms = 0;
-	if((touched_ms += TICK_MS) >= TOUCH_MS) {
-		touched_ms = 0;
+		look_ms = now + LOOK_MS;
+	if(now >= touch_ms) {
+		touch_ms = now + TOUCH_MS;
 		tlsp_conn_each(touch, NULL);
 	}
-	take_errands(look);
+	return look;
+}
+
+static int work(void)
+{
+	bool under_way = false;
+
+	take_errands(look_around());
 	for(unsigned i = 0; i < FLIGHTS_MAX; i++) {
 		if(flights[i].used)
 			step(&flights[i]);
+		under_way = under_way || flights[i].used;
 	}
 	reap_lookups();
+	return under_way || left ? TICK_MS : LOOK_MS;
+}
+
+void tlsp_fetch_wake(void)
+{
+	tlsp_bell_ring(bell);
 }
 
 int tlsp_fetch_init(void)
 {
-	register_basic_timers(1);
-	return tlsp_status_init();
+	bell = tlsp_bell_new();
+	return bell < 0 ? -1 : tlsp_status_init();
 }
 
 int tlsp_fetch_fork(void)
 {
-	if(fork_basic_utimer(
-			   PROC_TIMER, "TLS POLICY OCSP", 1, on_tick, NULL, TICK_MS * 1000)
-			< 0) {
-		LM_ERR("cannot start the process that asks responders\n");
-		return -1;
-	}
-	return 0;
+	return tlsp_bell_fork(bell, "TLS POLICY OCSP", work);
 }

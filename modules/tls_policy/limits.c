@@ -37,14 +37,6 @@ struct limits {
 
 static struct limits *limits;
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static struct tg_addr key_of(const struct tg_addr *addr)
 {
 	struct tg_addr key = *addr;
@@ -95,7 +87,7 @@ static bool take_token(struct source *s, uint32_t per_sec, uint64_t now)
 static bool take(
 		const struct tg_addr *key, const struct tg_pol_limits *l, bool declared)
 {
-	uint64_t now = now_ms();
+	uint64_t now = tlsp_now_ms();
 	uint32_t most = (uint32_t)tls_max_connections / 2;
 	struct source *s;
 	bool ok;

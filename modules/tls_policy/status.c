@@ -229,6 +229,13 @@ static struct place *place_new(const struct tg_pol_trust *trust,
 	return p;
 }
 
+/* With the lock held */
+static void wake(void)
+{
+	if(!__atomic_exchange_n(&table->due, 1, __ATOMIC_ACQ_REL))
+		tlsp_fetch_wake();
+}
+
 static void read_place(
 		uint32_t i, struct tg_x509_status *out, struct tlsp_status_ref *ref)
 {
@@ -242,7 +249,7 @@ static void read_place(
 	ref->place = i + 1;
 	ref->version = table->version[i];
 	if(!p->flying && p->due <= p->asked)
-		__atomic_store_n(&table->due, 1, __ATOMIC_RELEASE);
+		wake();
 }
 
 static bool look_up(const unsigned char *key, struct tg_x509_status *out,
@@ -332,7 +339,7 @@ bool tlsp_status_response(const struct tg_pol_trust *trust, X509 *leaf,
 	if(p && table->version[ref.place - 1] == ref.version) {
 		if(!p->ours && !p->flying) { /* a peer's it was: ask once more */
 			p->due = 0;
-			__atomic_store_n(&table->due, 1, __ATOMIC_RELEASE);
+			wake();
 		}
 		p->ours = true;
 		found = copy_response(p, der, octets);

@@ -16,8 +16,10 @@
 
 #include "tls_policy/tlsp.h"
 
-#define PARTS 50 /* ticks per round */
-#define AGAIN_MAX 20
+#define PARTS 10     /* ticks per round */
+#define TICK_MS 100  /* a round takes a second */
+#define AGAIN_MAX 20 /* per tick, which is followed by a sooner one */
+#define SOON_MS 20
 
 struct sweep {
 	const struct tlsp_snap *snap;
@@ -73,7 +75,7 @@ static bool look_at(void *ctx, const struct tlsp_facts *f)
 	return s->again < AGAIN_MAX;
 }
 
-void tlsp_sweep_tick(void)
+int tlsp_sweep_tick(void)
 {
 	static unsigned cursor;
 	struct sweep s = {.now = time(NULL), .snap = tlsp_snap_ref()};
@@ -81,6 +83,7 @@ void tlsp_sweep_tick(void)
 	tlsp_conn_some(&cursor, PARTS, look_at, &s);
 	tlsp_snap_unref(s.snap);
 	tlsp_snap_reclaim();
+	return s.again < AGAIN_MAX ? TICK_MS : SOON_MS;
 }
 
 /* ---- all of them, for who asks -------------------------------------------- */

@@ -9,6 +9,7 @@
 #define TLSP_TLSP_H
 
 #include <openssl/ssl.h>
+#include <time.h>
 
 #include "core/ip_addr.h"
 #include "core/parser/msg_parser.h"
@@ -32,6 +33,15 @@ struct tlsp_params {
 	int log_repeat_sec; /* equal refusals of one source are summed up */
 };
 extern struct tlsp_params tlsp_params;
+
+/* Milliseconds of a clock that nobody sets */
+static inline uint64_t tlsp_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 /* ---- snapshot.c: the policy in force ------------------------------------ */
 
@@ -450,8 +460,9 @@ void tlsp_limits_settle(const struct tlsp_facts *f, bool proven);
 
 /* ---- sweep.c: connections whose time is over ------------------------------ */
 
-/* A small part of the work; from the process "TLS POLICY" */
-void tlsp_sweep_tick(void);
+/* A small part of the work, from the process "TLS POLICY". -> milliseconds until
+ * the next one */
+int tlsp_sweep_tick(void);
 
 struct tlsp_swept {
 	unsigned seen;    /* connections that were up */
@@ -549,6 +560,7 @@ void tlsp_staple_prepare(X509 *cert, STACK_OF(X509) *chain);
 
 int tlsp_fetch_init(void);
 int tlsp_fetch_fork(void);
+void tlsp_fetch_wake(void); /* there is something to fetch */
 
 /* ---- log.c, stats.c -------------------------------------------------------- */
 

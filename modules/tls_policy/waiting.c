@@ -22,11 +22,10 @@
 #include "core/receive.h"
 #include "core/socket_info.h"
 #include "core/sr_module.h"
-#include "core/timer_proc.h"
 
+#include "tls_policy/bell.h"
 #include "tls_policy/resume.h"
 
-#define TICK_MS 20
 #define ANSWER_OCTETS 16384
 #define FAILED_MAX 1024 /* destinations remembered; the slot is the hash's */
 
@@ -45,6 +44,7 @@ struct shared {
 };
 
 static struct shared *shared;
+static int bell;
 static bool answering;
 
 bool tlsp_waiting_answering(void)
@@ -53,14 +53,6 @@ bool tlsp_waiting_answering(void)
 }
 
 /* ---- destinations that failed --------------------------------------------------- */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static struct failed *failed_slot(const struct tg_addr *addr, uint16_t port)
 {
@@ -78,7 +70,7 @@ void tlsp_failed_note(const struct tg_addr *addr, uint16_t port)
 	lock_get(&shared->failed_lock);
 	slot->addr = *addr;
 	slot->port = port;
-	slot->until_ms = now_ms() + (uint64_t)tlsp_params.retry_ms;
+	slot->until_ms = tlsp_now_ms() + (uint64_t)tlsp_params.retry_ms;
 	lock_release(&shared->failed_lock);
 }
 
@@ -105,7 +97,7 @@ bool tlsp_failed_recently(const struct tg_addr *addr, uint16_t port)
 
 	lock_get(&shared->failed_lock);
 	recently = slot->until_ms && is_for(slot, addr, port)
-			   && now_ms() < slot->until_ms;
+			   && tlsp_now_ms() < slot->until_ms;
 	lock_release(&shared->failed_lock);
 	return recently;
 }
@@ -243,6 +235,7 @@ void tlsp_waiting_fail(struct tlsp_waiting *list)
 	*shared->last = list;
 	shared->last = &end->next;
 	lock_release(&shared->lock);
+	tlsp_bell_ring(bell);
 }
 
 /* ---- the process that answers ------------------------------------------------------------ */
@@ -279,12 +272,10 @@ static void answer(struct tlsp_waiting *one)
 	answering = false;
 }
 
-static void on_tick(unsigned int ticks, void *param)
+static int work(void)
 {
 	struct tlsp_waiting *list = take_all();
 
-	(void)ticks;
-	(void)param;
 	while(list) {
 		struct tlsp_waiting *next = list->next;
 
@@ -292,9 +283,9 @@ static void on_tick(unsigned int ticks, void *param)
 		shm_free(list);
 		list = next;
 	}
-	tlsp_sweep_tick();
 	tlsp_own_tick();
 	tlsp_tickets_tick();
+	return tlsp_sweep_tick();
 }
 
 int tlsp_waiting_init(void)
@@ -310,17 +301,11 @@ int tlsp_waiting_init(void)
 		LM_ERR("cannot make locks\n");
 		return -1;
 	}
-	register_basic_timers(1);
-	return 0;
+	bell = tlsp_bell_new();
+	return bell < 0 ? -1 : 0;
 }
 
 int tlsp_waiting_fork(void)
 {
-	if(fork_basic_utimer(
-			   PROC_TIMER, "TLS POLICY", 1, on_tick, NULL, TICK_MS * 1000)
-			< 0) {
-		LM_ERR("cannot start the process that answers\n");
-		return -1;
-	}
-	return 0;
+	return tlsp_bell_fork(bell, "TLS POLICY", work);
 }
