@@ -11,6 +11,7 @@
  */
 #include "core/dprint.h"
 #include "core/events.h"
+#include "core/data_lump.h"
 #include "core/fix_lumps.h"
 #include "core/mem/mem.h"
 #include "core/msg_translator.h"
@@ -213,7 +214,44 @@ static bool is_answer(struct sip_msg *reply)
 					  & (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK);
 }
 
-/* As it would leave, but for the Via that is ours */
+static void judge_if_described(
+		struct sip_msg *msg, const struct tg_media_message *m)
+{
+	const struct tg_pol *p;
+
+	if(m->n_sdp == 0)
+		return;
+	p = srtpp_tlsp.ref();
+	judge_reply(p, msg, m);
+	srtpp_tlsp.unref(p);
+}
+
+/*
+ * A description that is the whole body, and is left alone or taken out in one
+ * piece for another one, which is what rtpengine does: that is what leaves.
+ * False: it is not so, or not so simple
+ */
+static bool read_what_leaves(struct sip_msg *msg, struct tg_media_message *m)
+{
+	const struct lump *gone = msg->body_lumps;
+	const struct lump *in_place = gone ? gone->after : NULL;
+
+	if(srtpp_read(msg, m) != TG_MEDIA_OK || m->n_sdp != 1
+			|| m->sdp[0].ptr != m->body.ptr || m->sdp[0].len != m->body.len)
+		return false;
+	if(!gone)
+		return true;
+	if(gone->op != LUMP_DEL || gone->next || gone->before || !in_place
+			|| gone->u.offset != m->body.ptr - msg->buf
+			|| (size_t)gone->len != m->body.len || in_place->op != LUMP_ADD
+			|| in_place->before || in_place->after
+			|| (gone->flags | in_place->flags) != LUMPFLAG_NONE)
+		return false;
+	m->sdp[0] = tg_span_of(in_place->u.value, (size_t)in_place->len);
+	return true;
+}
+
+/* As it would leave, but for the Via that is ours; gate 4 has the last word */
 static int on_reply_out(sr_event_param_t *evp)
 {
 	struct sip_msg *msg = evp->rpl;
@@ -225,17 +263,16 @@ static int on_reply_out(sr_event_param_t *evp)
 			|| msg->REPLY_STATUS < 200 || msg->REPLY_STATUS >= 300
 			|| !is_answer(msg))
 		return 0;
+	if(read_what_leaves(msg, &m)) {
+		judge_if_described(msg, &m);
+		return 0;
+	}
 	octets = generate_res_buf_from_sip_res(msg, &n, BUILD_NO_VIA1_UPDATE);
 	free_via_clen_lump(&msg->add_rm);
 	if(!octets)
 		return 0; /* tm fails at the same place */
-	if(tg_media_message_read(tg_span_of(octets, n), &m) == TG_MEDIA_OK
-			&& m.n_sdp > 0) {
-		const struct tg_pol *p = srtpp_tlsp.ref();
-
-		judge_reply(p, msg, &m);
-		srtpp_tlsp.unref(p);
-	}
+	if(tg_media_message_read(tg_span_of(octets, n), &m) == TG_MEDIA_OK)
+		judge_if_described(msg, &m);
 	pkg_free(octets);
 	return 0;
 }
