@@ -695,7 +695,7 @@ enum tg_ngx_action tg_ngx_request(
 			return refuse_datagram(x, out);
 		return TG_NGX_PASS;
 	}
-	switch(tg_ben_decode(body, &x->arena, &dict)) {
+	switch(tg_ben_decode_top(body, &x->arena, &dict)) {
 		case TG_BEN_OK:
 			if(dict->type == TG_BEN_DICT)
 				return request_dict(x, body, dict, out);
@@ -727,7 +727,7 @@ static bool carried_out(struct tg_ngx *x, struct tg_span body)
 	if(x->json)
 		return !tg_ngx_json_read(body, &x->arena, &json)
 			   || (tg_span_eq(json.result, TG_SPAN("ok")) && !json.has_warning);
-	return tg_ben_decode(body, &x->arena, &dict) != TG_BEN_OK
+	return tg_ben_decode_glance(body, &x->arena, &dict) != TG_BEN_OK
 		   || (tg_span_eq(tg_ben_get_string(dict, "result"), TG_SPAN("ok"))
 				   && tg_ben_get(dict, "warning") == NULL);
 }
@@ -813,7 +813,7 @@ static bool rewrite_reply(
 {
 	struct tg_ben *dict;
 
-	if(tg_ben_decode(body, &x->arena, &dict) != TG_BEN_OK
+	if(tg_ben_decode_top(body, &x->arena, &dict) != TG_BEN_OK
 			|| dict->type != TG_BEN_DICT)
 		return tg_ngx_refuse(
 				x, TG_REASON_INTERNAL, "the daemon's reply cannot be read");

@@ -17,6 +17,11 @@ struct reader {
 	struct tg_arena *arena;
 	unsigned items;
 	enum tg_ben_rc rc;
+	enum {
+		NODES_OF_ALL = 0,
+		NODES_OF_DICTS, /* and of what holds them */
+		NODES_AT_THE_TOP
+	} nodes;
 };
 
 struct tg_ben *tg_ben_new(struct tg_arena *arena, enum tg_ben_type type)
@@ -123,6 +128,45 @@ static struct tg_ben *read_children(
 	return item;
 }
 
+/* One value without a node for it. False: malformed, too large, or a
+ * dictionary, which may not be passed over */
+static bool pass_over(struct reader *r, unsigned depth)
+{
+	char c = peek(r);
+	struct tg_span s;
+	int64_t n;
+
+	if(depth >= TG_BEN_DEPTH_MAX || ++r->items > TG_BEN_ITEMS_MAX)
+		return false;
+	if(c == 'i')
+		return read_integer(r, &n);
+	if(c != 'l' && c != 'd')
+		return read_string(r, &s);
+	if(c == 'd' && r->nodes != NODES_AT_THE_TOP)
+		return false;
+	skip(r, 1);
+	while(peek(r) != 'e') {
+		if((c == 'd' && !read_string(r, &s)) || !pass_over(r, depth + 1))
+			return false;
+	}
+	skip(r, 1);
+	return true;
+}
+
+/* False, and nothing is read: it needs nodes, if only to say what is wrong */
+static bool read_over(struct reader *r, struct tg_ben *item, unsigned depth)
+{
+	struct reader at = *r;
+
+	at.items--; /* it was counted */
+	if(r->nodes == NODES_OF_ALL || depth == 0 || !pass_over(&at, depth))
+		return false;
+	item->type = TG_BEN_WHOLE;
+	item->string = tg_span_of(r->rest.ptr, (size_t)(at.rest.ptr - r->rest.ptr));
+	*r = at;
+	return true;
+}
+
 static struct tg_ben *read_item(struct reader *r, unsigned depth)
 {
 	struct tg_ben *item;
@@ -138,6 +182,8 @@ static struct tg_ben *read_item(struct reader *r, unsigned depth)
 	switch(c) {
 		case 'd':
 		case 'l':
+			if(read_over(r, item, depth))
+				return item;
 			item->type = c == 'd' ? TG_BEN_DICT : TG_BEN_LIST;
 			return read_children(r, item, depth);
 		case 'i':
@@ -151,10 +197,10 @@ static struct tg_ben *read_item(struct reader *r, unsigned depth)
 	}
 }
 
-enum tg_ben_rc tg_ben_decode(
-		struct tg_span text, struct tg_arena *arena, struct tg_ben **out)
+static enum tg_ben_rc decode(struct tg_span text, struct tg_arena *arena,
+		int nodes, struct tg_ben **out)
 {
-	struct reader r = {text, arena, 0, TG_BEN_OK};
+	struct reader r = {text, arena, 0, TG_BEN_OK, nodes};
 	struct tg_ben *root;
 
 	*out = NULL;
@@ -166,6 +212,24 @@ enum tg_ben_rc tg_ben_decode(
 	if(r.rc == TG_BEN_OK)
 		*out = root;
 	return r.rc;
+}
+
+enum tg_ben_rc tg_ben_decode(
+		struct tg_span text, struct tg_arena *arena, struct tg_ben **out)
+{
+	return decode(text, arena, NODES_OF_ALL, out);
+}
+
+enum tg_ben_rc tg_ben_decode_top(
+		struct tg_span text, struct tg_arena *arena, struct tg_ben **out)
+{
+	return decode(text, arena, NODES_OF_DICTS, out);
+}
+
+enum tg_ben_rc tg_ben_decode_glance(
+		struct tg_span text, struct tg_arena *arena, struct tg_ben **out)
+{
+	return decode(text, arena, NODES_AT_THE_TOP, out);
 }
 
 /* One pass counts (at NULL), the next writes */
@@ -206,6 +270,8 @@ static size_t put_item(char *at, const struct tg_ben *item)
 		return put_string(at, item->string);
 	if(item->type == TG_BEN_INTEGER)
 		return put_integer(at, item->integer);
+	if(item->type == TG_BEN_WHOLE)
+		return put(at, item->string.ptr, item->string.len);
 	used = put(at, item->type == TG_BEN_DICT ? "d" : "l", 1);
 	for(const struct tg_ben *c = item->child; c; c = c->next) {
 		if(item->type == TG_BEN_DICT)

@@ -21,13 +21,14 @@ enum tg_ben_type {
 	TG_BEN_STRING,
 	TG_BEN_INTEGER,
 	TG_BEN_LIST,
-	TG_BEN_DICT
+	TG_BEN_DICT,
+	TG_BEN_WHOLE /* what was passed over, see tg_ben_decode_top() */
 };
 
 struct tg_ben {
 	enum tg_ben_type type;
 	struct tg_span key;    /* in a dictionary */
-	struct tg_span string; /* TG_BEN_STRING */
+	struct tg_span string; /* TG_BEN_STRING; of TG_BEN_WHOLE all octets */
 	int64_t integer;       /* TG_BEN_INTEGER */
 	struct tg_ben *child;  /* first of a list or dictionary */
 	struct tg_ben *next;   /* sibling */
@@ -41,6 +42,16 @@ enum tg_ben_rc {
 };
 
 enum tg_ben_rc tg_ben_decode(struct tg_span text, struct tg_arena *arena,
+		struct tg_ben **out) __attribute__((warn_unused_result));
+/*
+ * The same for who wants the entries of the outermost dictionary alone: lists
+ * without dictionaries in it are checked and kept as they stand.
+ */
+enum tg_ben_rc tg_ben_decode_top(struct tg_span text, struct tg_arena *arena,
+		struct tg_ben **out) __attribute__((warn_unused_result));
+/* Dictionaries in it, too, and whether their keys differ is not looked at: for
+ * what the daemon itself wrote */
+enum tg_ben_rc tg_ben_decode_glance(struct tg_span text, struct tg_arena *arena,
 		struct tg_ben **out) __attribute__((warn_unused_result));
 /* Into the arena; ptr NULL: out of memory */
 struct tg_span tg_ben_encode(const struct tg_ben *root, struct tg_arena *arena);

@@ -183,13 +183,45 @@ static void decode_of_encode_is_the_value(void **state)
 	}
 }
 
+static void lists_of_the_outermost_dictionary_may_stay_as_they_are(void **state)
+{
+	static const char text[] = "d5:flagsl10:trust-addri7ee4:deepl1:ali1eee4:"
+							   "tagsd1:xl1:yee3:sdp3:v=0e";
+	struct tg_ben *b, *list;
+
+	(void)state;
+	assert_int_equal(tg_ben_decode_top(TG_SPAN(text), &arena, &b), TG_BEN_OK);
+	gives(b, text);
+	list = tg_ben_get(b, "flags");
+	assert_int_equal(list->type, TG_BEN_WHOLE);
+	assert_true(tg_span_eq(list->string, TG_SPAN("l10:trust-addri7ee")));
+	assert_int_equal(tg_ben_get_string(b, "flags").len, 0);
+	assert_int_equal(tg_ben_get(b, "deep")->type, TG_BEN_WHOLE);
+	assert_int_equal(tg_ben_get(b, "tags")->type, TG_BEN_DICT);
+	assert_true(tg_ben_remove(b, "flags"));
+	assert_true(tg_ben_set_string(b, &arena, "sdp", TG_SPAN("s")));
+	gives(b, "d4:deepl1:ali1eee4:tagsd1:xl1:yee3:sdp1:se");
+	assert_int_equal(tg_ben_decode_top(TG_SPAN("d1:al1:be"), &arena, &b),
+			TG_BEN_MALFORMED);
+	assert_int_equal(
+			tg_ben_decode_top(TG_SPAN("d1:ald1:xi1e1:xi2eeee"), &arena, &b),
+			TG_BEN_MALFORMED);
+	assert_int_equal(
+			tg_ben_decode_glance(TG_SPAN(text), &arena, &b), TG_BEN_OK);
+	gives(b, "d5:flagsl10:trust-addri7ee4:deepl1:ali1eee4:tagsd1:xl1:yee"
+			 "3:sdp3:v=0e");
+	assert_int_equal(tg_ben_get(b, "tags")->type, TG_BEN_WHOLE);
+	assert_int_equal(tg_ben_decode_top(TG_SPAN("d1:al01:bee"), &arena, &b),
+			TG_BEN_MALFORMED);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(what_it_takes_it_gives_back),
 			T(refuses_other_spellings), T(keeps_its_limits),
-			T(finds_sets_and_removes_entries),
-			T(decode_of_encode_is_the_value)};
+			T(finds_sets_and_removes_entries), T(decode_of_encode_is_the_value),
+			T(lists_of_the_outermost_dictionary_may_stay_as_they_are)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
