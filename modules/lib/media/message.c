@@ -49,10 +49,12 @@ static struct tg_span next_header(struct tg_span s, size_t *at)
 	return line;
 }
 
-static bool named(struct tg_span name, const char *full, const char *compact)
+/* compact: its letter, small; 0: it has no compact form */
+static bool named(struct tg_span name, struct tg_span full, char compact)
 {
-	return tg_span_ieq(name, tg_span_cstr(full))
-		   || (compact && tg_span_ieq(name, tg_span_cstr(compact)));
+	if(name.len == 1)
+		return compact && (name.ptr[0] | 0x20) == compact;
+	return name.len == full.len && tg_span_ieq(name, full);
 }
 
 static void take(struct tg_span value, struct tg_span *slot, bool *twice)
@@ -92,28 +94,28 @@ static void take_header(
 		case 12:
 		case 14:
 		case 16:
-			if(named(name, "Content-Type", "c"))
+			if(named(name, TG_SPAN("Content-Type"), 'c'))
 				take(value, &h->content_type, &h->twice);
-			else if(named(name, "Content-Encoding", "e"))
+			else if(named(name, TG_SPAN("Content-Encoding"), 'e'))
 				take(value, &h->encoding, &h->twice);
-			else if(named(name, "Content-Length", "l"))
+			else if(named(name, TG_SPAN("Content-Length"), 'l'))
 				take(value, &h->length, &h->twice);
 			if(name.len > 1)
 				break;
 			/* fall through */
 		case 4:
 		case 7:
-			if(named(name, "Call-ID", "i"))
+			if(named(name, TG_SPAN("Call-ID"), 'i'))
 				take(value, &h->call_id, NULL);
-			else if(named(name, "CSeq", NULL))
+			else if(named(name, TG_SPAN("CSeq"), 0))
 				take(value, &h->cseq, NULL);
-			else if(named(name, "From", "f"))
+			else if(named(name, TG_SPAN("From"), 'f'))
 				take(value, &h->from, NULL);
 			if(name.len > 1)
 				break;
 			/* fall through */
 		case 2:
-			if(named(name, "To", "t"))
+			if(named(name, TG_SPAN("To"), 't'))
 				take(value, &h->to, NULL);
 			break;
 		default:
@@ -439,18 +441,19 @@ struct tg_span tg_media_message_write(const struct tg_media_message *m,
 static bool is_about_body(struct tg_span name)
 {
 	return tg_span_istarts(name, TG_SPAN("Content-"))
-		   || named(name, "Content-Type", "c")
-		   || named(name, "Content-Encoding", "e")
-		   || named(name, "Content-Length", "l");
+		   || named(name, TG_SPAN("Content-Type"), 'c')
+		   || named(name, TG_SPAN("Content-Encoding"), 'e')
+		   || named(name, TG_SPAN("Content-Length"), 'l');
 }
 
 static bool kept_in_refusal(struct tg_span name)
 {
-	return !is_about_body(name) && !named(name, "Contact", "m")
-		   && !named(name, "Warning", NULL)
-		   && !named(name, "Record-Route", NULL)
-		   && !named(name, "Session-Expires", "x")
-		   && !named(name, "Require", NULL) && !named(name, "RSeq", NULL);
+	return !is_about_body(name) && !named(name, TG_SPAN("Contact"), 'm')
+		   && !named(name, TG_SPAN("Warning"), 0)
+		   && !named(name, TG_SPAN("Record-Route"), 0)
+		   && !named(name, TG_SPAN("Session-Expires"), 'x')
+		   && !named(name, TG_SPAN("Require"), 0)
+		   && !named(name, TG_SPAN("RSeq"), 0);
 }
 
 static bool kept_without_body(struct tg_span name)
@@ -460,9 +463,11 @@ static bool kept_without_body(struct tg_span name)
 
 static bool kept_in_successor(struct tg_span name)
 {
-	return named(name, "Route", NULL) || named(name, "Max-Forwards", NULL)
-		   || named(name, "From", "f") || named(name, "To", "t")
-		   || named(name, "Call-ID", "i");
+	return named(name, TG_SPAN("Route"), 0)
+		   || named(name, TG_SPAN("Max-Forwards"), 0)
+		   || named(name, TG_SPAN("From"), 'f')
+		   || named(name, TG_SPAN("To"), 't')
+		   || named(name, TG_SPAN("Call-ID"), 'i');
 }
 
 /* What is made: a first line, what is kept, more headers with their ends */

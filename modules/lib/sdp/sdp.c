@@ -47,16 +47,18 @@ static void split(struct tg_sdp *sdp)
 	}
 }
 
-static bool has_control(struct tg_span s)
+/* nul: there is one in the text */
+static bool has_control(struct tg_span s, bool nul)
 {
 	return memchr(s.ptr, '\r', s.len) != NULL
-		   || memchr(s.ptr, 0, s.len) != NULL;
+		   || (nul && memchr(s.ptr, 0, s.len) != NULL);
 }
 
 /* Blank lines are let through at the end alone */
 static enum tg_sdp_rc check_lines(struct tg_sdp *sdp)
 {
 	bool blank = false;
+	bool nul = memchr(sdp->text.ptr, 0, sdp->text.len) != NULL;
 
 	for(size_t i = 0; i < sdp->n_lines; i++) {
 		struct tg_sdp_line *line = &sdp->line[i];
@@ -70,7 +72,7 @@ static enum tg_sdp_rc check_lines(struct tg_sdp *sdp)
 			return bad(sdp, i, "text after a blank line");
 		if(s.len < 2 || s.ptr[1] != '=' || s.ptr[0] < 'a' || s.ptr[0] > 'z')
 			return bad(sdp, i, "not of the form x=...");
-		if(has_control(s))
+		if(has_control(s, nul))
 			return bad(sdp, i, "CR or NUL inside a line");
 		if((s.ptr[0] == 'v') != (i == 0))
 			return bad(sdp, i, i ? "a second v= line" : "v= must come first");
