@@ -31,7 +31,7 @@
 
 struct conn {
 	SSL *ssl;
-	char *requests[WINDOW_MAX];
+	char (*requests)[REQUEST_OCTETS];
 	int octets[WINDOW_MAX];
 };
 
@@ -112,10 +112,10 @@ static void hang_up(SSL *ssl)
 
 static void make_window(struct conn *c, int number, const char *source)
 {
+	c->requests = malloc((size_t)window * REQUEST_OCTETS);
+	if(!c->requests)
+		die("out of memory");
 	for(int i = 0; i < window; i++) {
-		c->requests[i] = malloc(REQUEST_OCTETS);
-		if(!c->requests[i])
-			die("out of memory");
 		c->octets[i] = snprintf(c->requests[i], REQUEST_OCTETS,
 				"OPTIONS sip:edge.lab.test SIP/2.0\r\n"
 				"Via: SIP/2.0/TLS %s:5061;branch=z9hG4bK-%d-%d\r\n"
@@ -130,8 +130,7 @@ static void make_window(struct conn *c, int number, const char *source)
 
 static void free_window(struct conn *c)
 {
-	for(int i = 0; i < window; i++)
-		free(c->requests[i]);
+	free(c->requests);
 }
 
 /* Each in a record of its own, as a user agent writes them */

@@ -265,7 +265,8 @@ static struct tg_span datagram(struct tg_span cookie, struct tg_span body)
 	size_t n = cookie.len + 1 + body.len;
 	char *p = tg_arena_get(&w.arena, n);
 
-	must(p != NULL);
+	if(p == NULL)
+		abort();
 	snprintf(p, n, "%.*s ", TG_SPAN_FMT(cookie));
 	p[cookie.len] = ' ';
 	if(body.len != 0)

@@ -140,8 +140,11 @@ static void an_arena_gives_zeroed_aligned_blocks_and_frees_all(void **state)
 /* As Kamailio's memory managers do: blocks aligned to 8 octets, no more */
 static void *eight_alloc(void *ctx, size_t octets)
 {
+	char *block = malloc(octets + 8);
+
 	(void)ctx;
-	return (char *)malloc(octets + 8) + 8;
+	assert_non_null(block);
+	return block + 8;
 }
 
 static void eight_free(void *ctx, void *block)

@@ -67,8 +67,8 @@ static void the_example_of_its_authors_holds(void **state)
 	char text[15];
 
 	(void)state;
-	for(uint8_t i = 0; i < sizeof(key); i++)
-		key[i] = i;
+	for(size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)i;
 	for(size_t i = 0; i < sizeof(text); i++)
 		text[i] = (char)i;
 	assert_int_equal(
