@@ -138,10 +138,8 @@ static void allow(struct reader *r, struct tg_span v)
 			r->out->allow |= TG_MNT_ALLOW_DEBUG;
 		else if(tg_span_eq(one, TG_SPAN("unknown-version")))
 			r->out->allow |= TG_MNT_ALLOW_VERSION;
-		else if(tg_span_eq(one, TG_SPAN("redis")))
-			r->out->allow |= TG_MNT_ALLOW_REDIS;
 		else
-			wrong(r, "expected debug-logging, unknown-version or redis", one);
+			wrong(r, "expected debug-logging or unknown-version", one);
 	}
 }
 

@@ -19,9 +19,8 @@
 
 /* Refusals at start that the operator may lift, by name */
 enum tg_mnt_allow {
-	TG_MNT_ALLOW_DEBUG = 1,   /* debug-logging */
-	TG_MNT_ALLOW_VERSION = 2, /* unknown-version */
-	TG_MNT_ALLOW_REDIS = 4    /* redis */
+	TG_MNT_ALLOW_DEBUG = 1,  /* debug-logging */
+	TG_MNT_ALLOW_VERSION = 2 /* unknown-version */
 };
 
 struct tg_mnt_conf {

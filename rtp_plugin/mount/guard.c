@@ -31,12 +31,6 @@ static const struct {
 } restricted[] = {
 		{"debug-srtp", TG_MNT_ALLOW_DEBUG, "it logs SRTP key material"},
 		{"log-srtp-keys", TG_MNT_ALLOW_DEBUG, "it logs SRTP keys"},
-		{"redis", TG_MNT_ALLOW_REDIS,
-				"secured calls cannot be restored: their keys are not stored"},
-		{"redis-write", TG_MNT_ALLOW_REDIS,
-				"secured calls cannot be restored: their keys are not stored"},
-		{"redis-subscribe", TG_MNT_ALLOW_REDIS,
-				"secured calls cannot be restored: their keys are not stored"},
 };
 
 static void check_options(const struct tg_mnt_daemon *daemon,

@@ -27,6 +27,7 @@
 
 #include "mount/mount.h"
 #include "mount/real.h"
+#include "mount/restored.h"
 #include "session/packet.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -165,10 +166,12 @@ static void answer(int fd, const struct msghdr *request, struct tg_span text)
 static bool sender_allowed(const struct msghdr *msg)
 {
 	struct tg_addr from;
+	uint16_t port;
 
 	if(msg->msg_name != NULL
-			&& tg_addr_from_sockaddr(msg->msg_name, &from, NULL)
-			&& tg_mnt_ng_allowed(&tg_mnt->conf, &from))
+			&& tg_addr_from_sockaddr(msg->msg_name, &from, &port)
+			&& (tg_mnt_ng_allowed(&tg_mnt->conf, &from)
+					|| tg_mnt_restored_is_me(&from, port)))
 		return true;
 	atomic_fetch_add(&tg_mnt->ng_strangers, 1);
 	return false;
@@ -529,10 +532,10 @@ static bool bound(int fd, const struct sockaddr *sa)
 		return tg_ngx_bound(&exchange, fd, &addr, port);
 	if(listens_ng(port))
 		return add_ng(fd);
-	/* a call that Redis brings back: nobody says whether it was secured */
+	/* a call that Redis brings back */
 	if(tg_mnt->hold_unknown && port >= tg_mnt->port_min
 			&& port <= tg_mnt->port_max)
-		return tg_ses_socket_bound(fd, &addr, port, NULL, 0, TG_SES_HELD);
+		return tg_mnt_restored_bound(fd, &addr, port);
 	return true;
 }
 

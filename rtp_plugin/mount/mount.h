@@ -30,6 +30,7 @@ struct tg_mnt {
 	char status_new[108]; /* its path until it serves: sun_path */
 	char version[64];     /* of the daemon */
 	bool hold_unknown;    /* Redis: media sockets bound without a request */
+	long redis_db;        /* where the daemon keeps its own calls; -2 none */
 	uint16_t port_min, port_max;       /* of media */
 	atomic_uint_fast64_t ng_strangers; /* datagrams of senders not allowed */
 };

@@ -19,6 +19,7 @@
 #include "fips/fips.h"
 #include "mount/mount.h"
 #include "mount/real.h"
+#include "mount/restored.h"
 #include "mount/trust.h"
 #include "session/ice.h"
 #include "session/packet.h"
@@ -333,6 +334,14 @@ static unsigned long long strangers(void)
 	return atomic_load(&mount.ng_strangers);
 }
 
+static void restored(uint64_t out[TG_STA_RESTORED_COUNT])
+{
+	out[TG_STA_RESTORED_SECURED] = atomic_load(&tg_mnt_restored.secured);
+	out[TG_STA_RESTORED_DELETED] = atomic_load(&tg_mnt_restored.deleted);
+	out[TG_STA_RESTORED_PLAIN] = atomic_load(&tg_mnt_restored.plain);
+	out[TG_STA_RESTORED_UNKNOWN] = atomic_load(&tg_mnt_restored.unknown);
+}
+
 static uint16_t port_of(const char *name, uint16_t otherwise)
 {
 	const struct tg_mnt_option *o = tg_mnt_daemon_last(&mount.daemon, name);
@@ -342,12 +351,35 @@ static uint16_t port_of(const char *name, uint16_t otherwise)
 															  : otherwise;
 }
 
+/* [PASSWORD@]ADDRESS:PORT/N of "redis-write", else of "redis" */
+static long redis_db(void)
+{
+	const struct tg_mnt_option *o =
+			tg_mnt_daemon_last(&mount.daemon, "redis-write");
+	struct tg_span value;
+	uint64_t n;
+
+	if(o == NULL)
+		o = tg_mnt_daemon_last(&mount.daemon, "redis");
+	if(o == NULL)
+		return -2;
+	value = o->value;
+	for(size_t i = 0; i < o->value.len; i++) {
+		if(o->value.ptr[i] == '/')
+			value = tg_span_of(o->value.ptr + i + 1, o->value.len - i - 1);
+	}
+	return tg_span_u64(value, 1000000, &n) ? (long)n : -2;
+}
+
 static void read_ports(void)
 {
 	mount.port_min = port_of("port-min", 30000);
 	mount.port_max = port_of("port-max", 40000);
 	mount.hold_unknown = tg_mnt_daemon_get(&mount.daemon, "redis") != NULL
-						 || tg_mnt_daemon_get(&mount.daemon, "redis-write");
+						 || tg_mnt_daemon_get(&mount.daemon, "redis-write")
+						 || tg_mnt_daemon_get(&mount.daemon, "redis-subscribe");
+	mount.host.mark = mount.hold_unknown;
+	mount.redis_db = redis_db();
 }
 
 __attribute__((constructor)) static void mount_plugin(void)
@@ -520,8 +552,11 @@ static void late(void)
 								  : NULL;
 	status_host.daemon_version = mount.version;
 	status_host.strangers = strangers;
+	status_host.restored = mount.hold_unknown ? restored : NULL;
 	if(!tg_sta_start(&status_host))
 		refuse("no thread for timers and status");
+	if(mount.hold_unknown && !tg_mnt_restored_start())
+		refuse("no thread for restored calls");
 	snprintf(text, sizeof(text),
 			"plugin %s mounted in rtpengine %s, engine %s, fips %s",
 			TG_NGX_VERSION, mount.version,

@@ -446,6 +446,23 @@ static void find_media_address(struct tg_ngx *x, const struct tg_ben *dict)
 	x->media_address = kept(x, found);
 }
 
+/*
+ * The daemon keeps the label of a side in Redis, with its ports: a restored
+ * call is known by it. A label of the script's own has no place beside it.
+ */
+static bool mark_call(struct tg_ngx *x, struct tg_ben *dict)
+{
+	if(!x->host->mark)
+		return true;
+	if(tg_ben_get(dict, "label") != NULL
+			|| tg_ben_get(dict, "set-label") != NULL
+			|| tg_ben_get(dict, "from-label") != NULL
+			|| tg_ngx_labels_in_flags(tg_ben_get_string(dict, "rtpp-flags")))
+		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
+				"with Redis a secured call cannot have a label");
+	return set(x, dict, "label", TG_SPAN(TG_NGX_MARK));
+}
+
 /* Offer and answer with a valid token. The call is begun and referenced */
 static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 {
@@ -462,7 +479,8 @@ static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp))
 		 && set_tags(x);
 	pthread_mutex_unlock(&x->call->lock);
-	return ok && set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp);
+	return ok && set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp)
+		   && mark_call(x, dict);
 }
 
 static bool open_call(struct tg_ngx *x)

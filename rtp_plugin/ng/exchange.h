@@ -30,12 +30,15 @@
 #include "session/session.h"
 
 #define TG_NGX_VERSION "1.0"
+/* The label of both sides of a secured call, where calls may be restored */
+#define TG_NGX_MARK "trunkguardSecured"
 #define TG_NGX_TEXT_OCTETS_MAX 65507 /* one UDP datagram */
 #define TG_NGX_MEMORY_OCTETS ((size_t)24 * 1024)
 
 /* Given by the mount; read only afterwards */
 struct tg_ngx_host {
 	struct tg_ng_key *key; /* shared with srtp_policy */
+	bool mark;             /* calls may be restored: see TG_NGX_MARK */
 	bool floor_required;   /* tokens of level "supported" are refused */
 	uint16_t floor_window; /* smallest replay window; a smaller one is raised */
 	enum tg_suite floor_suite[TG_SUITES_MAX]; /* admitted; NONE first: all */

@@ -63,9 +63,15 @@ static bool decides(struct tg_span word)
 	return names_a_call(word);
 }
 
+static bool is_label(struct tg_span word)
+{
+	return alike(word, TG_SPAN("label")) || alike(word, TG_SPAN("set-label"))
+		   || alike(word, TG_SPAN("from-label"));
+}
+
 /* Wherever a word begins that "=" or ":" follows: what separates words is
  * the daemon's affair, and not the same in all its versions */
-bool tg_ngx_names_in_flags(struct tg_span flags, bool any)
+static bool in_flags(struct tg_span flags, bool (*wanted)(struct tg_span))
 {
 	size_t i = 0;
 
@@ -77,13 +83,22 @@ bool tg_ngx_names_in_flags(struct tg_span flags, bool any)
 			i++;
 		word = tg_span_of(flags.ptr + start, i - start);
 		if(word.len != 0 && i < flags.len
-				&& (flags.ptr[i] == '=' || flags.ptr[i] == ':')
-				&& (any ? decides(word) : names_a_call(word)))
+				&& (flags.ptr[i] == '=' || flags.ptr[i] == ':') && wanted(word))
 			return true;
 		if(word.len == 0)
 			i++;
 	}
 	return false;
+}
+
+bool tg_ngx_names_in_flags(struct tg_span flags, bool any)
+{
+	return in_flags(flags, any ? decides : names_a_call);
+}
+
+bool tg_ngx_labels_in_flags(struct tg_span flags)
+{
+	return in_flags(flags, is_label);
 }
 
 bool tg_ngx_names_no_call(struct tg_span command)

@@ -26,6 +26,9 @@ bool tg_ngx_names_take(struct tg_ngx_names *n, struct tg_span key);
  */
 bool tg_ngx_names_in_flags(struct tg_span flags, bool any);
 
+/* A label of a side, among these words */
+bool tg_ngx_labels_in_flags(struct tg_span flags);
+
 /* Commands about no call: "ping" and the like */
 bool tg_ngx_names_no_call(struct tg_span command);
 

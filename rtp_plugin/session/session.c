@@ -263,7 +263,7 @@ bool tg_ses_call_begin(struct tg_ses_call *c)
 	bool ok;
 
 	pthread_mutex_lock(&c->lock);
-	ok = !c->dead;
+	ok = !c->dead && !c->restored;
 	if(ok)
 		c->busy++;
 	pthread_mutex_unlock(&c->lock);

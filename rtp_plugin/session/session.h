@@ -179,6 +179,7 @@ struct tg_ses_call {
 	atomic_uint refs;
 	pthread_mutex_t lock;
 	bool dead;     /* deleted: keys are gone, sockets stay held */
+	bool restored; /* from Redis, without keys: waits for its end */
 	unsigned busy; /* exchanges in flight */
 	char *call_id;
 	size_t call_id_len;

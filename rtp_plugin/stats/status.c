@@ -131,7 +131,8 @@ static bool print_call(void *ctx, struct tg_ses_call *c)
 
 	fprintf(f, "call call-id=\"");
 	put_name(f, c->call_id);
-	fprintf(f, "\" sockets=%u\n", c->n_sockets);
+	fprintf(f, "\" sockets=%u%s\n", c->n_sockets,
+			c->restored ? " reason=restored" : "");
 	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
 		fprintf(f, " leg peer=");
 		put_name(f, leg->peer);
@@ -162,6 +163,18 @@ void tg_sta_write_status(FILE *f, const struct tg_sta_host *host)
 	fprintf(f, " fips=%s", tg_fips_active() ? "active" : "inactive");
 	if(provider[0] != '\0')
 		fprintf(f, " provider=\"%s\"", provider);
+	if(host->restored != NULL) {
+		uint64_t n[TG_STA_RESTORED_COUNT];
+
+		host->restored(n);
+		fprintf(f,
+				" restored_secured=%llu restored_torn_down=%llu "
+				"restored_plain=%llu restored_unknown=%llu",
+				(unsigned long long)n[TG_STA_RESTORED_SECURED],
+				(unsigned long long)n[TG_STA_RESTORED_DELETED],
+				(unsigned long long)n[TG_STA_RESTORED_PLAIN],
+				(unsigned long long)n[TG_STA_RESTORED_UNKNOWN]);
+	}
 	fputc('\n', f);
 	tg_ses_calls_each(print_call, f);
 }
@@ -270,6 +283,22 @@ static void write_totals(FILE *f, const struct tg_ses_sums *s)
 			s->rekeys);
 }
 
+static void write_restored(FILE *f, const struct tg_sta_host *host)
+{
+	static const char *const label[TG_STA_RESTORED_COUNT] = {
+			"secured", "torn_down", "plain", "unknown"};
+	uint64_t n[TG_STA_RESTORED_COUNT];
+
+	if(host->restored == NULL)
+		return;
+	host->restored(n);
+	metric(f, "restored_total", "counter",
+			"calls that came from Redis; unknown: sockets that stay closed");
+	for(int i = 0; i < TG_STA_RESTORED_COUNT; i++)
+		fprintf(f, "trunkguard_rtp_restored_total{what=\"%s\"} %llu\n",
+				label[i], (unsigned long long)n[i]);
+}
+
 void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host)
 {
 	static struct tg_ses_sums shown; /* one thread writes metrics */
@@ -296,6 +325,7 @@ void tg_sta_write_metrics(FILE *f, const struct tg_sta_host *host)
 	one(f, "clear_lines_total", "counter",
 			"media lines of supported legs that fell to clear",
 			atomic_load(&tg_ngx_counters.clear));
+	write_restored(f, host);
 	one(f, "fips", "gauge", "1: a FIPS provider is active", tg_fips_active());
 	if(host->strangers != NULL)
 		one(f, "ng_strangers_total", "counter",

@@ -11,13 +11,23 @@
 #define TG_STATS_STATUS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+
+enum tg_sta_restored { /* from Redis, since the start */
+	TG_STA_RESTORED_SECURED = 0, /* calls that had a secured leg */
+	TG_STA_RESTORED_DELETED,     /* of these, torn down */
+	TG_STA_RESTORED_PLAIN,       /* calls that go on */
+	TG_STA_RESTORED_UNKNOWN,     /* sockets that stay closed */
+	TG_STA_RESTORED_COUNT
+};
 
 struct tg_sta_host {
 	int fd;              /* listening socket; -1 none */
 	const char *metrics; /* path; NULL none */
 	const char *daemon_version;
 	unsigned long long (*strangers)(void); /* ng datagrams dropped */
+	void (*restored)(uint64_t out[TG_STA_RESTORED_COUNT]); /* NULL: no Redis */
 };
 
 /* Starts the thread; host is borrowed for good. False: it cannot be had */

@@ -96,8 +96,7 @@ static void refuses_what_bypasses_it(void **state)
 	static const char *const line[] = {NG " --io-uring", NG " --kernel-slots=1",
 			NG " --listen-http=1", NG " --listen-https=1", NG " -N 1",
 			NG " -l 1", NG " -u 1", NG " --debug-srtp", NG " --log-srtp-keys",
-			NG " -L 7", NG " --log-level-crypto=7", NG " --log-level=debug",
-			NG " -r x"};
+			NG " -L 7", NG " --log-level-crypto=7", NG " --log-level=debug"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(line) / sizeof(line[0]); i++)
@@ -106,10 +105,17 @@ static void refuses_what_bypasses_it(void **state)
 	assert_int_equal(0, judge(NG, "[rtpengine]\nio-uring=false", NULL));
 }
 
+static void starts_with_redis(void **state)
+{
+	(void)state;
+	assert_int_equal(0, judge(NG " -r 127.0.0.1:6379/1", NULL, NULL));
+	assert_int_equal(0, judge(NG, "[rtpengine]\nredis=127.0.0.1/1", NULL));
+}
+
 static void lifts_by_name_only_what_may_be_lifted(void **state)
 {
 	static const char conf[] =
-			"secret_file = /x\nallow = debug-logging, redis\n";
+			"secret_file = /x\nallow = debug-logging, unknown-version\n";
 
 	(void)state;
 	assert_int_equal(0, judge(NG " --debug-srtp -L7 -rx", NULL, conf));
@@ -191,6 +197,7 @@ int main(void)
 			T(refuses_a_kernel_table_wherever_it_stands),
 			T(command_line_hides_the_file),
 			T(refuses_what_bypasses_it),
+			T(starts_with_redis),
 			T(lifts_by_name_only_what_may_be_lifted),
 			T(wants_senders_for_ng_beyond_loopback),
 			T(knows_the_tested_versions),
