@@ -2,12 +2,14 @@
 """When the plugin does not let the daemon start, and when it is not there."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
 import time
 import unittest
 
+import proc
 from ngclient import Ng
 from rtp import describe
 from rtpengine import PLUGIN, SECRET, Rtpengine
@@ -211,6 +213,24 @@ class Control(unittest.TestCase):
         self.assertRegex(text, r"^plugin version=\S+ daemon=\d+\.\d+\.\S+ "
                          r"engine=\w+")
         self.assertIn("error", self.daemon.say("nonsense"))
+
+    def wakings(self):
+        """How often the plugin's own thread went to sleep"""
+        tasks = pathlib.Path(f"/proc/{self.daemon.process.pid}/task").iterdir()
+        own = [t for t in tasks if (t / "comm").read_text() == "trunkguard\n"]
+        self.assertEqual(1, len(own))
+        return int(re.search(r"(?m)^voluntary_ctxt_switches:\s*(\d+)",
+                             (own[0] / "status").read_text()).group(1))
+
+    def test_without_timers_the_plugin_sleeps(self):
+        self.daemon.say("status")
+        before = self.wakings()
+        time.sleep(1)  # the time in which nothing is to happen
+        idle = self.wakings()
+        self.assertLess(idle - before, 5)
+        self.daemon.say("status")
+        proc.wait_until(lambda: self.wakings() > idle,
+                        "the thread that answered sleeps again", 5, 0.02)
 
     def test_no_key_material_in_core_files(self):
         path = f"/proc/{self.daemon.process.pid}/coredump_filter"
