@@ -133,27 +133,34 @@ class Played(DtlsBench):
         self.addCleanup(s.close)
         return s
 
-    def open(self, setup, sockets, ice=True, edge_keys=ICE, default=None):
-        """The edge's call to a far end with these candidates. default: what
-        its m= and c= lines say"""
+    def open(self, setup, sockets, edge_keys=ICE, **options):
+        """The edge's call to a far end; the second time a re-INVITE"""
         self.offer = self.ng.secured(
             "offer", self.call_id, "to", DTLS, from_tag="a", **edge_keys,
+            to_tag=self.answered,
             sdp=describe("127.0.0.64", [("audio", 9000, "RTP/AVP", "0",
                                          [])]))["sdp"]
         self.edge_at = media_of(self.offer)[0][:2]
+        self.answer(setup, sockets, **options)
+
+    def answer(self, setup, sockets, ice=True, default=None, ufrag="farend",
+               password=PASSWORD, tag="b", lite=False):
+        """By a far end with these candidates; another tag: by a fork.
+        default: what its m= and c= lines say"""
         address, port = (default or sockets[0]).getsockname()
         attributes = [f"setup:{setup}", "rtcp-mux", "fingerprint:sha-256 "
                       + ":".join(["AA"] * 32)]
         if ice:
-            attributes += ["ice-ufrag:farend", "ice-pwd:" + PASSWORD] + [
+            attributes += ["ice-ufrag:" + ufrag, "ice-pwd:" + password] + [
                 "candidate:%d 1 UDP %d %s %d typ host" % (
                     n, 2130706431 - n, *s.getsockname())
                 for n, s in enumerate(sockets)]
         reply = self.ng.secured(
-            "answer", self.call_id, "to", DTLS, from_tag="a", to_tag="b",
+            "answer", self.call_id, "to", DTLS, from_tag="a", to_tag=tag,
             sdp=describe(address, [("audio", port, "UDP/TLS/RTP/SAVP", "0",
-                                    attributes)]))
+                                    attributes)], ["a=ice-lite"] * lite))
         self.assertEqual("ok", reply["result"], reply)
+        self.answered = tag
 
     def play(self, sockets, seconds, answer=None, until=lambda data: False):
         """Reads until a datagram is what is waited for. answer: octets to a
@@ -180,6 +187,7 @@ class Played(DtlsBench):
         return seen
 
     checks = 0
+    answered = None
 
     @staticmethod
     def right(s, data, source):
@@ -192,6 +200,7 @@ class Played(DtlsBench):
         self.assertTrue(seen, "no ClientHello")
         self.ng.ask("delete", self.call_id, from_tag="a", delete_delay=0)
         self.call_id += "'"
+        self.answered = None
         return seen[0][1]
 
 
@@ -249,6 +258,43 @@ class WeAreActive(Played):
         seen += self.play([self.far, other, default], 0.5)
         self.assertEqual({other}, {s for s, _ in seen})
 
+    def test_to_a_far_end_that_is_lite(self):
+        """It answers checks and sends none"""
+        self.open("passive", [self.far, self.stranger], lite=True)
+        self.assertEqual([], self.play([self.far, self.stranger], 1))
+        self.assertGreater(self.checks, 0)
+        seen = self.play([self.far, self.stranger], HELLO_WAIT_SEC,
+                         lambda s, data, source: self.right(s, data, source)
+                         if s is self.far else None, is_dtls)
+        self.assertTrue(seen)
+        self.assertEqual({self.far}, {s for s, _ in seen})
+
+    def test_after_a_restart_to_a_pair_validated_anew(self):
+        """New ufrag and password by re-INVITE: the old answer is none now"""
+        old, new = self.far, self.socket(FAR)
+        self.open("passive", [old])
+        self.assertTrue(self.play([old], HELLO_WAIT_SEC, self.right, is_dtls))
+        self.open("passive", [new], ufrag="again", password=PASSWORD + "-2")
+        n = self.checks
+        self.assertEqual([], [s for s, _ in self.play(
+            [new], 1, self.right)])
+        self.assertGreater(self.checks, n)
+        seen = self.play([new], HELLO_WAIT_SEC, lambda s, data, source: (
+            s, stun.success(data, source, PASSWORD + "-2")), is_dtls)
+        self.assertTrue(seen and is_dtls(seen[0][1]))
+
+    def test_of_a_fork_by_its_own_password(self):
+        """Another far end answers the same offer"""
+        one, other = self.far, self.socket(FAR)
+        self.open("passive", [one])
+        self.assertTrue(self.play([one], HELLO_WAIT_SEC, self.right, is_dtls))
+        self.answer("passive", [other], ufrag="fork",
+                    password=PASSWORD + "-2", tag="c")
+        self.assertEqual([], self.play([other], 1, self.right))
+        seen = self.play([other], HELLO_WAIT_SEC, lambda s, data, source: (
+            s, stun.success(data, source, PASSWORD + "-2")), is_dtls)
+        self.assertTrue(seen and is_dtls(seen[0][1]))
+
     def test_without_ice_to_the_m_line(self):
         """The control of these tests"""
         self.open("passive", [self.far], ice=False)
@@ -286,6 +332,21 @@ class WeArePassive(Played):
         while self.checks < n + 1 and time.monotonic() < end:
             self.play([self.far], 0.1, self.right)
         self.assertGreater(self.checks, n)
+
+    def test_nobodys_after_a_restart_but_the_validated(self):
+        """The pair of before must be validated again"""
+        hello = self.hello()
+        self.open("active", [self.far])
+        self.validate()
+        self.assertTrue(self.answers_to(self.far, hello))
+        self.open("active", [self.far], ufrag="again",
+                  password=PASSWORD + "-2")
+        self.assertEqual([], self.answers_to(self.far, hello))
+        n, end = self.checks, time.monotonic() + HELLO_WAIT_SEC
+        while self.checks < n + 1 and time.monotonic() < end:
+            self.play([self.far], 0.1, lambda s, data, source: (
+                s, stun.success(data, source, PASSWORD + "-2")))
+        self.assertTrue(self.answers_to(self.far, hello))
 
     def test_nobodys_before_the_answer(self):
         hello = self.hello()
