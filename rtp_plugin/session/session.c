@@ -192,6 +192,7 @@ static void leg_free(struct tg_ses_leg *leg)
 {
 	free(leg->tag);
 	free(leg->branch);
+	free(leg->names);
 	free(leg);
 }
 
@@ -395,13 +396,23 @@ bool tg_ses_leg_set_tag(struct tg_ses_leg *leg, struct tg_span tag)
 bool tg_ses_leg_set_profile(
 		struct tg_ses_leg *leg, const struct tg_ng_profile *profile)
 {
-	if(!copy_name(leg->peer, sizeof(leg->peer), profile->peer)
-			|| !copy_name(
-					leg->identity, sizeof(leg->identity), profile->identity))
+	struct tg_span peer = profile->peer, identity = profile->identity;
+	char *names;
+
+	if(peer.len > TG_SES_PEER_OCTETS_MAX
+			|| identity.len > TG_SES_IDENTITY_OCTETS_MAX)
 		return false;
+	names = malloc(peer.len + identity.len + 2);
+	if(names == NULL || !copy_name(names, peer.len + 1, peer)
+			|| !copy_name(names + peer.len + 1, identity.len + 1, identity)) {
+		free(names);
+		return false;
+	}
 	leg->profile = *profile;
-	leg->profile.peer = tg_span_cstr(leg->peer);
-	leg->profile.identity = tg_span_cstr(leg->identity);
+	leg->profile.peer = tg_span_cstr(names);
+	leg->profile.identity = tg_span_cstr(names + peer.len + 1);
+	free(leg->names); /* the profile given may have been its own */
+	leg->names = names;
 	leg->closed = false;
 	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
 		if(leg->stream[i] == NULL)

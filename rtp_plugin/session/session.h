@@ -162,15 +162,15 @@ void tg_ses_context_free(struct tg_srtp **ctx, enum tg_srtp_dir dir);
 #define TG_SES_LEGS_EVER_MAX 64 /* branches tried one after the other, too */
 #define TG_SES_TAG_OCTETS_MAX 255
 #define TG_SES_PEER_OCTETS_MAX 63
+#define TG_SES_IDENTITY_OCTETS_MAX 255
 
 struct tg_ses_leg {
 	struct tg_ses_call *call;
 	struct tg_ses_leg *next;
 	char *tag;    /* own copy; "": not answered yet */
 	char *branch; /* own copy, via-branch; "" none */
-	char peer[TG_SES_PEER_OCTETS_MAX + 1];
-	char identity[256];
-	struct tg_ng_profile profile; /* spans point into this struct */
+	char *names;  /* own copy: the peer's, NUL, its identity's, NUL */
+	struct tg_ng_profile profile; /* spans point into names */
 	bool closed;                  /* since its profile was set last */
 	struct tg_ses_stream *stream[TG_SES_STREAMS_MAX];
 };

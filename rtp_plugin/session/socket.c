@@ -18,6 +18,8 @@
 
 #include "session/ice.h"
 
+#define OBJECTS_AT_ONCE 42 /* a page, less what malloc needs */
+
 static _Atomic(struct tg_ses_socket *) *slots;
 static size_t n_slots;
 
@@ -55,16 +57,29 @@ bool tg_ses_sockets_init(size_t n)
 	return true;
 }
 
+/* More of them at once: none is ever given back to the system. Locked */
+static void make_objects(void)
+{
+	struct tg_ses_socket *s = calloc(OBJECTS_AT_ONCE, sizeof(*s));
+
+	for(size_t i = 0; s != NULL && i < OBJECTS_AT_ONCE; i++) {
+		s[i].next = free_list;
+		free_list = &s[i];
+	}
+}
+
 static struct tg_ses_socket *take_object(void)
 {
 	struct tg_ses_socket *s;
 
 	pthread_mutex_lock(&free_lock);
+	if(free_list == NULL)
+		make_objects();
 	s = free_list;
 	if(s != NULL)
 		free_list = s->next;
 	pthread_mutex_unlock(&free_lock);
-	return s != NULL ? s : calloc(1, sizeof(*s));
+	return s;
 }
 
 static void give_object(struct tg_ses_socket *s)

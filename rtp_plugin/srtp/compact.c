@@ -1,42 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See compact.h: when the types may be used, and their memory.
+ * See compact.h: when the types may be used.
  */
 #include "srtp/compact.h"
 
 #include <openssl/evp.h>
 #include <openssl/provider.h>
-#include <stdlib.h>
-
-TG_COMPACT_THREAD struct tg_compact_room *room;
-
-void tg_compact_use_room(struct tg_compact_room *r)
-{
-	room = r;
-}
-
-void *tg_compact_alloc(size_t octets, bool *on_heap)
-{
-	void *p;
-
-	octets = (octets + 15) & ~(size_t)15;
-	*on_heap = !room || (size_t)(room->end - room->next) < octets;
-	if(!*on_heap) {
-		p = room->next;
-		room->next += octets;
-	} else {
-		p = aligned_alloc(16, octets);
-	}
-	if(p)
-		memset(p, 0, octets);
-	return p;
-}
-
-bool tg_compact_is_rare(void)
-{
-	return room && room->ciphers++ > 0;
-}
 
 #if defined(__x86_64__)
 

@@ -41,22 +41,16 @@ bool tg_compact_install(const char **why);
 /* ---- memory ------------------------------------------------------------- */
 
 /*
- * Where the blocks of the session that is being made go: the room behind its
- * context. Thread-local; NULL sends them to the heap.
+ * Zeroed, aligned to 16 octets, in the room of the context in work as far as
+ * it goes (room.c); NULL: out of memory. For the types
  */
-struct tg_compact_room {
-	uint8_t *next; /* aligned to 16 octets */
-	uint8_t *end;
-	unsigned ciphers; /* made by now */
-};
-void tg_compact_use_room(struct tg_compact_room *room);
-
-/* Zeroed, aligned to 16 octets; NULL: out of memory. For the types */
-void *tg_compact_alloc(size_t octets, bool *on_heap);
+void *tg_compact_alloc(size_t octets);
+/* octets: as it was taken; 0: not known. p is not NULL */
+void tg_compact_free(void *p, size_t octets);
 
 /*
  * Asked once by each cipher that is made. libsrtp2 makes that of SRTP first;
- * what follows in a room is for SRTCP and for deriving keys: seldom used, so
+ * what follows for a context is for SRTCP and for deriving keys: seldom used, so
  * it keeps its key and expands it for each packet.
  */
 bool tg_compact_is_rare(void);

@@ -14,7 +14,6 @@
 #if defined(__x86_64__)
 
 #include <openssl/crypto.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "srtp/compact_aes.h"
@@ -27,7 +26,6 @@ enum step { IDLE = 0, TAKES_AAD, SEALED };
 
 struct gcm {
 	srtp_cipher_t cipher;
-	bool on_heap;
 	bool rare; /* keeps the key alone */
 	uint8_t rounds;
 	uint8_t tag_octets; /* 8 or 16 */
@@ -163,15 +161,14 @@ static srtp_err_status_t make(srtp_cipher_t **out, int key_octets,
 		int with_salt, int tag_octets, int rounds,
 		const srtp_cipher_type_t *type)
 {
-	bool on_heap, rare = tg_compact_is_rare();
+	bool rare = tg_compact_is_rare();
 	struct gcm *c;
 
 	if(key_octets != with_salt || (tag_octets != 8 && tag_octets != TAG_OCTETS))
 		return srtp_err_status_bad_param;
-	c = tg_compact_alloc(octets_of(rounds, rare), &on_heap);
+	c = tg_compact_alloc(octets_of(rounds, rare));
 	if(!c)
 		return srtp_err_status_alloc_fail;
-	c->on_heap = on_heap;
 	c->rare = rare;
 	c->rounds = (uint8_t)rounds;
 	c->tag_octets = (uint8_t)tag_octets;
@@ -198,13 +195,12 @@ static srtp_err_status_t alloc_256(srtp_cipher_t **out, int octets, int tag)
 static srtp_err_status_t dealloc(srtp_cipher_t *cipher)
 {
 	struct gcm *c = (struct gcm *)cipher;
-	bool on_heap = c->on_heap;
+	size_t octets = octets_of(c->rounds, c->rare);
 
 	if(now.owner == c)
 		now.owner = NULL;
-	tg_wipe(c, octets_of(c->rounds, c->rare));
-	if(on_heap)
-		free(c);
+	tg_wipe(c, octets);
+	tg_compact_free(c, octets);
 	return srtp_err_status_ok;
 }
 

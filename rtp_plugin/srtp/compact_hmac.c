@@ -15,7 +15,6 @@
 #if defined(__x86_64__)
 
 #include <openssl/sha.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 
@@ -27,7 +26,6 @@ struct half {
 
 struct hmac {
 	srtp_auth_t auth;
-	bool on_heap;
 	struct half inner;
 	struct half outer;
 };
@@ -36,15 +34,13 @@ TG_COMPACT_THREAD SHA_CTX running;
 
 static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 {
-	bool on_heap;
 	struct hmac *m;
 
 	if(tag_octets > TAG_OCTETS_MAX || key_octets < 0 || key_octets > SHA_CBLOCK)
 		return srtp_err_status_bad_param;
-	m = tg_compact_alloc(sizeof(*m), &on_heap);
+	m = tg_compact_alloc(sizeof(*m));
 	if(!m)
 		return srtp_err_status_alloc_fail;
-	m->on_heap = on_heap;
 	m->auth.type = &tg_compact_hmac;
 	m->auth.state = m;
 	m->auth.out_len = tag_octets;
@@ -56,11 +52,9 @@ static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 static srtp_err_status_t dealloc(srtp_auth_t *auth)
 {
 	struct hmac *m = (struct hmac *)auth;
-	bool on_heap = m->on_heap;
 
 	tg_wipe(m, sizeof(*m));
-	if(on_heap)
-		free(m);
+	tg_compact_free(m, sizeof(*m));
 	return srtp_err_status_ok;
 }
 

@@ -9,8 +9,6 @@
 
 #if defined(__x86_64__)
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "srtp/compact_aes.h"
 
@@ -19,7 +17,6 @@
 
 struct icm {
 	srtp_cipher_t cipher;
-	bool on_heap;
 	bool rare; /* key[] is the key alone */
 	uint8_t rounds;
 	__m128i offset; /* salt * 2^16 */
@@ -40,15 +37,14 @@ static size_t octets_of(int rounds, bool rare)
 static srtp_err_status_t make(srtp_cipher_t **out, int key_octets,
 		int with_salt, int rounds, const srtp_cipher_type_t *type)
 {
-	bool on_heap, rare = tg_compact_is_rare();
+	bool rare = tg_compact_is_rare();
 	struct icm *c;
 
 	if(key_octets != with_salt)
 		return srtp_err_status_bad_param;
-	c = tg_compact_alloc(octets_of(rounds, rare), &on_heap);
+	c = tg_compact_alloc(octets_of(rounds, rare));
 	if(!c)
 		return srtp_err_status_alloc_fail;
-	c->on_heap = on_heap;
 	c->rare = rare;
 	c->rounds = (uint8_t)rounds;
 	c->cipher.type = type;
@@ -76,13 +72,12 @@ static srtp_err_status_t alloc_256(srtp_cipher_t **out, int octets, int tag)
 static srtp_err_status_t dealloc(srtp_cipher_t *cipher)
 {
 	struct icm *c = (struct icm *)cipher;
-	bool on_heap = c->on_heap;
+	size_t octets = octets_of(c->rounds, c->rare);
 
 	if(now.owner == c)
 		now.owner = NULL;
-	tg_wipe(c, octets_of(c->rounds, c->rare));
-	if(on_heap)
-		free(c);
+	tg_wipe(c, octets);
+	tg_compact_free(c, octets);
 	return srtp_err_status_ok;
 }
 

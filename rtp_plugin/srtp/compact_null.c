@@ -9,23 +9,18 @@
 
 #if defined(__x86_64__)
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 
 struct none {
 	srtp_auth_t auth;
-	bool on_heap;
 };
 
 static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 {
-	bool on_heap;
-	struct none *n = tg_compact_alloc(sizeof(*n), &on_heap);
+	struct none *n = tg_compact_alloc(sizeof(*n));
 
 	if(!n)
 		return srtp_err_status_alloc_fail;
-	n->on_heap = on_heap;
 	n->auth.type = &tg_compact_null;
 	n->auth.state = n;
 	n->auth.out_len = tag_octets;
@@ -38,11 +33,9 @@ static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 static srtp_err_status_t dealloc(srtp_auth_t *auth)
 {
 	struct none *n = (struct none *)auth;
-	bool on_heap = n->on_heap;
 
 	tg_wipe(n, sizeof(*n));
-	if(on_heap)
-		free(n);
+	tg_compact_free(n, sizeof(*n));
 	return srtp_err_status_ok;
 }
 

@@ -4,7 +4,7 @@
  * What the files of this folder share. libsrtp2's types stay in here.
  *
  *	 one block of the slab, an odd number of lines:
- *	 | context | cipher and HMAC of SRTP | those of SRTCP | master keys |
+ *	 | context, master key | room: what libsrtp2 keeps of it (room.c) |
  */
 #ifndef TG_SRTP_INTERNAL_H
 #define TG_SRTP_INTERNAL_H
@@ -26,7 +26,6 @@
 
 #define WINDOW_DEFAULT 128
 #define SSRC_DEFAULT 32
-#define STREAMS_AT_FIRST 1
 
 /* What we know of one SSRC beside libsrtp2's own stream */
 struct stream {
@@ -69,11 +68,10 @@ struct nat_copy {
 	uint8_t sealed[NAT_OCTETS_MAX];
 };
 
-/* Ciphers and HMACs of SRTP and SRTCP with AES-256 */
-#define ROOM_OCTETS 528
+/* A session with AES-128 and one SSRC beside the template; nearly so with 256 */
+#define ROOM_OCTETS 1152
 
 struct tg_srtp {
-	/* what each packet needs, from here to the SRTP half of the room */
 	enum tg_srtp_dir dir;
 	uint16_t ssrc_max;
 	uint16_t window;
@@ -91,13 +89,26 @@ struct tg_srtp {
 	struct nat_copy *nat;  /* tx, once needed */
 	struct master *master; /* the one in here, or several on the heap */
 	uint8_t n_masters;     /* 0: closed */
-	bool room_taken;       /* by the sessions in force */
+	uint16_t room_used;    /* octets */
+	uint16_t room_pieces;  /* in it */
 	enum tg_suite suite;
 	struct retired *retired; /* tx: masters that may not come back */
 	struct tg_srtp_counters counters;
-	_Alignas(16) uint8_t room[ROOM_OCTETS];
 	struct master only;
+	struct stream first; /* stream[] until there are more */
+	_Alignas(16) uint8_t room[ROOM_OCTETS];
 };
+
+/* ---- room.c ------------------------------------------------------------- */
+
+/*
+ * Around every call of libsrtp2 that may take or give back memory: it is that
+ * of this context. Thread-local; hand what enter returned to leave.
+ */
+struct tg_srtp *tg_srtp_room_enter(struct tg_srtp *ctx);
+void tg_srtp_room_leave(struct tg_srtp *before);
+/* The cipher that is made next is that of SRTP; see tg_compact_is_rare */
+void tg_srtp_room_first_cipher(void);
 
 /* ---- sessions.c --------------------------------------------------------- */
 

@@ -16,8 +16,8 @@
 
 #define BOUNCE_OCTETS 4096
 #define STRANGER_OCTETS 2048
-/* the context up to and with cipher and HMAC of SRTP (AES-128) */
-#define PREFETCH_LINES 11
+/* of a block: the template stream (8 to 10), what is for SRTCP (16 and 17) */
+#define COLD_LINES 0x30700u
 #define NAT_SEQUENCE 65535
 #define RUN_BEHIND_WINDOW 2 /* RFC 3550 A.1 */
 #define RUN_INSIDE_WINDOW 8
@@ -121,16 +121,19 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 /* Room for one more, so that noting an authentic packet cannot fail */
 static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 {
-	uint32_t more = ctx->max_streams ? 2 * ctx->max_streams : 1;
+	uint32_t more = 2 * ctx->max_streams;
 	struct stream *grown;
 
 	if(ctx->n_streams >= ctx->ssrc_max)
 		return TG_SRTP_LIMIT;
 	if(ctx->n_streams < ctx->max_streams)
 		return TG_SRTP_OK;
-	grown = realloc(ctx->stream, more * sizeof(*grown));
+	grown = realloc(ctx->stream == &ctx->first ? NULL : ctx->stream,
+			more * sizeof(*grown));
 	if(!grown)
 		return TG_SRTP_NO_MEMORY;
+	if(ctx->stream == &ctx->first)
+		*grown = ctx->first;
 	ctx->stream = grown;
 	ctx->max_streams = more;
 	return TG_SRTP_OK;
@@ -590,14 +593,17 @@ static enum tg_srtp_rc enter(struct tg_srtp *ctx, enum tg_srtp_dir dir,
 		size_t capacity)
 {
 	struct packet k = {.kind = kind, .octet = packet, .octets = *octets};
+	struct tg_srtp *before;
 	enum tg_srtp_rc rc;
 
 	if(!ctx)
 		return TG_SRTP_NO_KEY;
+	before = tg_srtp_room_enter(ctx); /* a new SSRC is a new stream */
 	if((uintptr_t)packet % 4 == 0)
 		rc = run(ctx, dir, &k, capacity);
 	else
 		rc = run_unaligned(ctx, dir, &k, capacity);
+	tg_srtp_room_leave(before);
 	if(rc == TG_SRTP_OK)
 		*octets = k.octets;
 	else
@@ -621,6 +627,8 @@ void tg_srtp_prefetch(const struct tg_srtp *ctx)
 {
 	if(!ctx)
 		return;
-	for(size_t line = 0; line < PREFETCH_LINES; line++)
-		__builtin_prefetch((const uint8_t *)ctx + line * TG_SRTP_LINE_OCTETS);
+	for(size_t line = 0; line < TG_SRTP_BLOCK_LINES; line++)
+		if(!(COLD_LINES >> line & 1))
+			__builtin_prefetch(
+					(const uint8_t *)ctx + line * TG_SRTP_LINE_OCTETS);
 }

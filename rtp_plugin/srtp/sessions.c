@@ -114,12 +114,14 @@ static enum tg_srtp_rc open_or_update(srtp_t *session, const srtp_policy_t *lib)
 
 void tg_srtp_sessions_close(struct tg_srtp *ctx)
 {
+	struct tg_srtp *before = tg_srtp_room_enter(ctx);
+
 	if(ctx->rtcp && ctx->rtcp != ctx->rtp)
 		srtp_dealloc(ctx->rtcp);
 	if(ctx->rtp)
 		srtp_dealloc(ctx->rtp);
 	ctx->rtp = ctx->rtcp = NULL;
-	ctx->room_taken = false;
+	tg_srtp_room_leave(before);
 }
 
 static enum tg_srtp_rc open_both(struct tg_srtp *ctx, struct policy *p)
@@ -143,28 +145,21 @@ static enum tg_srtp_rc open_both(struct tg_srtp *ctx, struct policy *p)
 	return rc;
 }
 
-/*
- * New ciphers go into the room behind the context when no old ones are in it;
- * an update makes the new ones before the old ones go, so two in a row take
- * turns between room and heap.
- */
 enum tg_srtp_rc tg_srtp_sessions_open(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew)
 {
-	struct tg_compact_room room = {ctx->room, ctx->room + sizeof(ctx->room), 0};
+	struct tg_srtp *before;
 	struct policy p;
 	enum tg_srtp_rc rc;
-	bool take;
 
 	if(renew)
 		tg_srtp_sessions_close(ctx);
-	take = !ctx->room_taken;
 	policy_fill(&p, ctx, keys);
-	tg_compact_use_room(take ? &room : NULL);
+	before = tg_srtp_room_enter(ctx);
+	tg_srtp_room_first_cipher();
 	rc = open_both(ctx, &p);
-	tg_compact_use_room(NULL);
+	tg_srtp_room_leave(before);
 	tg_wipe(&p, sizeof(p));
-	ctx->room_taken = rc == TG_SRTP_OK && take;
 	return rc;
 }
 
@@ -179,6 +174,7 @@ enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc)
 	tg_srtp_keys_wipe(&keys);
 	p.lib.ssrc.type = ssrc_specific;
 	p.lib.ssrc.value = ssrc;
+	tg_srtp_room_first_cipher();
 	rc = tg_srtp_from_lib(srtp_add_stream(ctx->rtp, &p.lib));
 	tg_wipe(&p, sizeof(p));
 	return rc;

@@ -146,10 +146,9 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 			config->replay_window ? config->replay_window : WINDOW_DEFAULT;
 	if(ctx->window < TG_SRTP_WINDOW_MIN)
 		ctx->window = TG_SRTP_WINDOW_MIN;
-	ctx->max_streams = STREAMS_AT_FIRST;
-	ctx->stream = calloc(ctx->max_streams, sizeof(*ctx->stream));
-	rc = ctx->stream ? tg_srtp_sessions_open(ctx, keys, true)
-					 : TG_SRTP_NO_MEMORY;
+	ctx->stream = &ctx->first;
+	ctx->max_streams = 1;
+	rc = tg_srtp_sessions_open(ctx, keys, true);
 	if(rc == TG_SRTP_OK && !note_keys(ctx, keys))
 		rc = TG_SRTP_NO_MEMORY;
 	if(rc != TG_SRTP_OK) {
@@ -166,7 +165,8 @@ void tg_srtp_free(struct tg_srtp *ctx)
 		return;
 	tg_srtp_sessions_close(ctx);
 	forget_masters(ctx);
-	free(ctx->stream);
+	if(ctx->stream != &ctx->first)
+		free(ctx->stream);
 	free(ctx->nat);
 	free(ctx->retired);
 	tg_srtp_slab_put(ctx);
@@ -212,9 +212,12 @@ static void raise_floors(struct tg_srtp *ctx)
 
 static void drop_own_streams(struct tg_srtp *ctx)
 {
+	struct tg_srtp *before = tg_srtp_room_enter(ctx);
+
 	for(size_t i = 0; i < ctx->n_streams; i++)
 		if(ctx->stream[i].own)
 			srtp_remove_stream(ctx->rtp, htonl(ctx->stream[i].ssrc));
+	tg_srtp_room_leave(before);
 }
 
 /* A session for SRTCP that begins now would count its index from zero again */

@@ -135,7 +135,7 @@ static bool print_call(void *ctx, struct tg_ses_call *c)
 			c->restored ? " reason=restored" : "");
 	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
 		fprintf(f, " leg peer=");
-		put_name(f, leg->peer);
+		put_name(f, leg->names);
 		fprintf(f, " level=%s\n", tg_level_name(leg->profile.level));
 		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
 			struct tg_ses_stream *st = leg->stream[i];

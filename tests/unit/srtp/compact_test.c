@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "reference.h"
-#include "srtp/compact.h"
+#include "srtp/internal.h"
 
 #define ROUNDS 3000
 #define DATA_MAX 1600
@@ -27,16 +27,19 @@ static size_t below(size_t n)
 	return (size_t)rand() % n;
 }
 
+/* Whose room the blocks go to */
+static struct tg_srtp context;
+
 /* As libsrtp2 makes it for SRTP, or, rare, for SRTCP */
 static srtp_cipher_t *made(
 		const srtp_cipher_type_t *type, size_t octets, int tag, bool rare)
 {
-	struct tg_compact_room room = {.ciphers = rare};
 	srtp_cipher_t *c;
 
-	tg_compact_use_room(&room);
+	tg_srtp_room_first_cipher();
+	if(rare)
+		assert_false(tg_compact_is_rare());
 	assert_int_equal(type->alloc(&c, (int)octets, tag), 0);
-	tg_compact_use_room(NULL);
 	return c;
 }
 
@@ -222,27 +225,50 @@ static void gcm_agrees_with_the_verdict_of_evp(void **state)
 	assert_int_equal(refused, ROUNDS);
 }
 
-static void blocks_live_in_the_room_that_is_given(void **state)
+static bool in_room(const void *p)
 {
-	_Alignas(16) uint8_t memory[300];
-	struct tg_compact_room room = {memory, memory + sizeof(memory), 0};
-	srtp_cipher_t *c[3];
+	return (uintptr_t)p >= (uintptr_t)context.room
+		   && (uintptr_t)p < (uintptr_t)context.room + sizeof(context.room);
+}
+
+static void blocks_live_in_the_room_as_far_as_it_goes(void **state)
+{
+	srtp_cipher_t *c[8];
+	unsigned n_in = 0;
 
 	(void)state;
-	tg_compact_use_room(&room);
-	for(int i = 0; i < 3; i++)
-		assert_int_equal(tg_compact_icm_128.alloc(&c[i], 30, 0), 0);
-	tg_compact_use_room(NULL);
-	assert_ptr_equal(c[0], memory);
-	assert_in_range((uintptr_t)c[1], (uintptr_t)memory,
-			(uintptr_t)memory + sizeof(memory));
-	/* the third does not fit and comes from the heap */
-	assert_true((uint8_t *)c[2] < memory
-				|| (uint8_t *)c[2] >= memory + sizeof(memory));
-	for(int i = 0; i < 3; i++)
+	assert_int_equal(context.room_used, 0);
+	for(int i = 0; i < 8; i++) {
+		c[i] = made(&tg_compact_icm_128, 30, 0, false);
+		if(in_room(c[i]))
+			n_in++;
+		else /* those behind it come from the heap as well */
+			assert_int_equal(n_in, context.room_pieces);
+	}
+	assert_ptr_equal(c[0], context.room);
+	assert_in_range(n_in, 2, 7);
+	for(int i = 0; i < 8; i++)
 		tg_compact_icm_128.dealloc(c[i]);
-	for(size_t i = 0; i < sizeof(memory) / 2; i++) /* wiped */
-		assert_int_equal(memory[i], 0);
+	for(size_t i = 0; i < sizeof(context.room); i++) /* wiped */
+		assert_int_equal(context.room[i], 0);
+	assert_int_equal(context.room_pieces, 0);
+	assert_int_equal(context.room_used, 0);
+}
+
+static void the_piece_taken_last_goes_back_at_once(void **state)
+{
+	srtp_cipher_t *kept = made(&tg_compact_icm_128, 30, 0, false);
+	srtp_cipher_t *first = made(&tg_compact_icm_128, 30, 0, false), *second;
+
+	(void)state;
+	tg_compact_icm_128.dealloc(first);
+	second = made(&tg_compact_icm_128, 30, 0, false);
+	assert_ptr_equal(second, first);
+	/* not the one taken last: its place stays empty */
+	tg_compact_icm_128.dealloc(kept);
+	assert_int_equal(context.room_pieces, 1);
+	tg_compact_icm_128.dealloc(second);
+	assert_int_equal(context.room_used, 0);
 }
 
 int main(void)
@@ -252,7 +278,8 @@ int main(void)
 			cmocka_unit_test(icm_refuses_to_wrap_its_block_counter),
 			cmocka_unit_test(hmac_gives_the_tag_of_openssl),
 			cmocka_unit_test(gcm_agrees_with_the_verdict_of_evp),
-			cmocka_unit_test(blocks_live_in_the_room_that_is_given),
+			cmocka_unit_test(blocks_live_in_the_room_as_far_as_it_goes),
+			cmocka_unit_test(the_piece_taken_last_goes_back_at_once),
 	};
 	const char *why;
 
@@ -261,5 +288,6 @@ int main(void)
 		return 0;
 	}
 	srand(3);
+	(void)tg_srtp_room_enter(&context);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
