@@ -267,6 +267,15 @@ asan: ## unit, fuzz corpus and golden tests under ASan and UBSan
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		test-unit
 
+# Address randomisation off: older runtimes of it do not start otherwise
+TSAN_TESTS = socket exchange race
+tsan: ## the media plugin's core under threads, with ThreadSanitizer
+	@$(MAKE) --no-print-directory B=build/tsan \
+		SAN='-fsanitize=thread -fno-omit-frame-pointer' \
+		$(TSAN_TESTS:%=build/tsan/tests/unit/plugin/%_test)
+	@set -e; for t in $(TSAN_TESTS:%=build/tsan/tests/unit/plugin/%_test); do \
+		TSAN_OPTIONS=halt_on_error=1 setarch -R $$t; done
+
 # The fuzzer's own build: clang, coverage, everything in one process.
 FZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FZ_LIB_SRC := $(wildcard modules/lib/*/*.c)
@@ -330,7 +339,7 @@ clean: ## remove what was built; keep what deps fetched
 FORCE:
 .PHONY: all help deps deps-interop lib modules plugin tgctl test test-bins test-unit \
 	test-host test-interop test-teeth test-matrix lab lab-up lab-down lab-docker \
-	bench soak lint format asan fuzz install uninstall deb clean tools FORCE
+	bench soak lint format asan tsan fuzz install uninstall deb clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
 	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \

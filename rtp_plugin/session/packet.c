@@ -176,6 +176,13 @@ static struct tg_ses_stream *enter(
 	return NULL;
 }
 
+/* For the prefetch of the next packet, which has no lock yet */
+static void remember(struct tg_ses_socket *s, int dir, const void *context)
+{
+	if(atomic_load_explicit(&s->latest[dir], memory_order_relaxed) != context)
+		atomic_store_explicit(&s->latest[dir], context, memory_order_relaxed);
+}
+
 enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
 		const struct tg_key_path *from, uint8_t *packet, size_t *octets)
 {
@@ -184,6 +191,7 @@ enum tg_ses_verdict tg_ses_packet_in(struct tg_ses_socket *s,
 
 	if(st == NULL)
 		return v;
+	remember(s, 0, st->far.rx[0]);
 	v = in_locked(st, s, from, packet, octets);
 	pthread_mutex_unlock(&st->lock);
 	return v;
@@ -198,6 +206,7 @@ enum tg_ses_verdict tg_ses_packet_out(struct tg_ses_socket *s,
 
 	if(st == NULL)
 		return v;
+	remember(s, 1, st->far.tx[0]);
 	v = out_locked(st, s, to, packet, octets, capacity);
 	pthread_mutex_unlock(&st->lock);
 	return v;
@@ -212,7 +221,8 @@ void tg_ses_packet_prefetch(struct tg_ses_socket *s)
 
 	if(st != NULL) {
 		__builtin_prefetch(st, 1, 3);
-		tg_srtp_prefetch(__atomic_load_n(&st->far.rx[0], __ATOMIC_RELAXED));
+		tg_srtp_prefetch(
+				atomic_load_explicit(&s->latest[0], memory_order_relaxed));
 	}
 	if(ahead != NULL) {
 		__builtin_prefetch(ahead, 1, 3);
@@ -229,7 +239,7 @@ void tg_ses_packet_pair(struct tg_ses_socket *in, struct tg_ses_socket *out)
 
 	if(st == NULL)
 		return;
-	tx = __atomic_load_n(&st->far.tx[0], __ATOMIC_RELAXED);
+	tx = atomic_load_explicit(&out->latest[1], memory_order_relaxed);
 	if(atomic_load_explicit(&in->ahead[1], memory_order_relaxed) == tx)
 		return;
 	atomic_store_explicit(&in->ahead[0], st, memory_order_relaxed);

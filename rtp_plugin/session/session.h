@@ -63,6 +63,8 @@ struct tg_ses_socket {
 	/* Of the stream that its packets left by last, and of that one's sending
 	 * context. Addresses to prefetch, never to read: they may be stale */
 	_Atomic(const void *) ahead[2];
+	/* Of the contexts that its own latest packets went through, [rx, tx] */
+	_Atomic(const void *) latest[2];
 };
 
 /* Room for fds 0..n-1; false when memory is out. Once, before any other */

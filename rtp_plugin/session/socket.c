@@ -151,6 +151,8 @@ bool tg_ses_socket_bound(int fd, const struct tg_addr *addr, uint16_t port,
 	atomic_store(&s->stream, NULL);
 	atomic_store(&s->ahead[0], NULL);
 	atomic_store(&s->ahead[1], NULL);
+	atomic_store(&s->latest[0], NULL);
+	atomic_store(&s->latest[1], NULL);
 	atomic_store(&s->component, TG_KEY_RTP);
 	atomic_store(&s->mode, (int)mode);
 	if(call != NULL) {
