@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum tg_sta_restored { /* from Redis, since the start */
+enum tg_sta_restored {           /* from Redis, since the start */
 	TG_STA_RESTORED_SECURED = 0, /* calls that had a secured leg */
 	TG_STA_RESTORED_DELETED,     /* of these, torn down */
 	TG_STA_RESTORED_PLAIN,       /* calls that go on */
