@@ -408,7 +408,7 @@ __attribute__((constructor)) static void mount_plugin(void)
 	read_secret();
 	read_ports();
 	/* how 26.0 reads a call back is not known: its mark was not found */
-	if(mount.hold_unknown && strstr(mount.version, " 26."))
+	if(mount.hold_unknown && strncmp(mount.version, "26.", 3) == 0)
 		refuse("redis: calls that rtpengine 26 restores cannot be told "
 			   "apart; take redis out of its configuration");
 	mount.log_stderr = tg_mnt_daemon_on(&mount.daemon, "log-stderr");
