@@ -27,7 +27,7 @@ KEYS = {"speech.pcap": base64.b64encode(bytes(range(30))).decode(),
         "speech_early.pcap": base64.b64encode(bytes(range(30, 60))).decode()}
 CLEAR = {"profile": "RTP/AVP", "crypto": "a=ptime:20"}
 RETRY_SEC = 1.0  # a next hop that failed is left alone so long
-SPOKEN = 50  # packets of the 75 that are played
+SPOKEN = 50  # packets of some 90 that are played
 LAB = sdp_ends.ScriptLab(ROOT, peers=())
 
 
@@ -47,29 +47,41 @@ def setUpModule():
     for code in (403, 488, 500, 503):
         with open(os.path.join(ROOT, f"refused_{code}.xml"), "w", encoding="utf-8") as f:
             f.write(refused.replace('response="488"', f'response="{code}"'))
-    for speech, key in KEYS.items():
-        record_speech(os.path.join(ROOT, speech), key)
+    record_speech(KEYS["speech.pcap"], "speech.pcap", "speech_held.pcap",
+                  "speech_resumed.pcap")
+    record_speech(KEYS["speech_early.pcap"], "speech_early.pcap")
 
 
 def tearDownModule():
     LAB.down()
 
 
-def record_speech(path, key):
-    """1.5 s of a tone as SRTP, and nothing else: SIPp counts ports from the
-    lowest in the file"""
+def record_speech(key, *names):
+    """A tone as SRTP, 1.5 s in each file, and nothing else: SIPp counts ports
+    from the lowest in the file"""
+    path = os.path.join(ROOT, names[0])
     with wire.Capture(f"{path}.all"):
         subprocess.run(
             ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i",
-             "sine=frequency=440:sample_rate=8000:duration=1.5", "-ac", "1",
+             f"sine=frequency=440:sample_rate=8000:duration={1.5 * len(names)}", "-ac", "1",
              "-c:a", "pcm_mulaw", "-f", "rtp", "-srtp_out_suite", SUITE,
              "-srtp_out_params", key, "srtp://127.0.0.9:9000?pkt_size=172"],
             check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    subprocess.run(["tshark", "-r", f"{path}.all", "-Y", "udp.dstport == 9000",
-                    "-F", "pcap", "-w", path], check=True, timeout=60,
+    subprocess.run(["tshark", "-r", f"{path}.all", "-Y", "udp.dstport == 9000 && !icmp",
+                    "-F", "pcap", "-w", f"{path}.take"], check=True, timeout=60,
                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    packets = [p for p in wire.read_pcap(path) if p.dport == 9000 and wire.is_rtp(p.payload)]
-    assert len(packets) >= SPOKEN, len(packets)
+    n = len(wire.read_pcap(f"{path}.take")) // len(names)
+    for i, name in enumerate(names):
+        part = os.path.join(ROOT, name)
+        subprocess.run(["editcap", "-F", "pcap", "-r", f"{path}.take", part,
+                        f"{i * n + 1}-{(i + 1) * n}"], check=True, timeout=60)
+        packets = [p for p in wire.read_pcap(part) if p.dport == 9000 and wire.is_rtp(p.payload)]
+        assert len(packets) >= SPOKEN, len(packets)
+
+
+def number_of(packet):
+    """Sequence and SSRC of RTP"""
+    return packet.payload[2:4] + packet.payload[8:12]
 
 
 class Case(unittest.TestCase):
@@ -148,12 +160,12 @@ class Case(unittest.TestCase):
         return self.sipp(f"near-{at}", scenario, source, at, f"{source}:{at + 5}", keys,
                          options=options)
 
-    def registered(self, scenario, source=lab.CLIENT, media=None, after_ms=0):
+    def registered(self, scenario, source=lab.CLIENT, media=None, after_ms=0, **more):
         """alice at one more place, where the next call plays a scenario"""
         before = self.places()
-        client = self.near("register", source, media=media, options=(
+        client = self.near("register", source, media=media, **more, options=(
             "-oocsf", f"{ROOT}/{scenario}.xml", "-d", str(after_ms)))
-        proc.wait_until(lambda: self.places() > before, "alice is registered", 10)
+        proc.wait_until(lambda: self.places() > before, "the client is registered", 10)
         return client
 
     @staticmethod
@@ -174,10 +186,11 @@ class Case(unittest.TestCase):
 
     def spoken(self, capture, source, target, speech="speech.pcap"):
         """Packets of this speech in one direction, and how many are as ffmpeg made them"""
-        made = wire.rtp_of(wire.read_pcap(os.path.join(ROOT, speech)))
-        of_it = {p.payload[8:12] for p in wire.read_pcap(os.path.join(ROOT, speech))}
+        packets = wire.read_pcap(os.path.join(ROOT, speech))
+        made = wire.rtp_of(packets)
+        of_it = {number_of(p) for p in packets}
         seen = wire.rtp_of([p for p in capture.packets if (p.src, p.dst) == (source, target)
-                            and p.payload[8:12] in of_it])
+                            and number_of(p) in of_it])
         return len(seen), wire.clear_matches(seen, made)
 
     def assert_no_sip_in_clear(self, capture):
@@ -203,10 +216,10 @@ class Calls(Case):
         self.assert_heard(capture, address, lab.CLIENT)
         self.assert_no_sip_in_clear(capture)
 
-    def alice_is_called(self):
+    def is_called(self, who):
         """By gateway1; what was on the wire"""
         with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
-            caller = self.near("call", source=lab.GATEWAY1, leaf="gateway1", service="alice",
+            caller = self.near("call", source=lab.GATEWAY1, leaf="gateway1", service=who,
                                user="+49@gw1.lab.test")
             self.assertEqual(self.status(caller), 0, self.why(caller))
         self.assert_no_sip_in_clear(capture)
@@ -214,7 +227,7 @@ class Calls(Case):
 
     def test_gateway1_to_client(self):
         self.registered("answer_speech")
-        capture = self.alice_is_called()
+        capture = self.is_called("alice")
         self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1)
         self.assert_heard(capture, lab.GATEWAY1, lab.CLIENT)
 
@@ -222,7 +235,7 @@ class Calls(Case):
         """Two places answer, each under a key of its own: one early, one for good"""
         self.registered("answer_early", media=secured("speech_early.pcap"))
         self.registered("answer_speech", lab.BOB, after_ms=2500)
-        capture = self.alice_is_called()
+        capture = self.is_called("alice")
         self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1, "speech_early.pcap")
         self.assert_heard(capture, lab.BOB, lab.GATEWAY1)
         self.assert_heard(capture, lab.GATEWAY1, lab.BOB)
@@ -237,7 +250,15 @@ class Calls(Case):
         self.both("call", "answer", peer="gateway3", far_media=CLEAR, service="gw3-test")
 
     def test_hold_and_resume(self):
-        self.both("hold", "answer_hold")
+        """Both speak; who holds plays something; both speak on. One key each, kept"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
+            self.both("hold", "answer_hold")
+        for speech in ("speech.pcap", "speech_held.pcap", "speech_resumed.pcap"):
+            self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1, speech)
+        for speech in ("speech.pcap", "speech_resumed.pcap"):
+            self.assert_heard(capture, lab.GATEWAY1, lab.CLIENT, speech)
+        self.assertEqual((0, 0), self.spoken(capture, lab.EDGE, lab.CLIENT, "speech_held.pcap"))
+        self.assert_no_sip_in_clear(capture)
 
     def test_cancel(self):
         self.both("cancel", "ring")
@@ -246,7 +267,16 @@ class Calls(Case):
         self.both("delayed", "answer")
 
     def test_transfer(self):
-        self.both("transfer", "answer_transfer")
+        """gateway1, asked to by the client it speaks with, calls bob"""
+        with wire.Capture(os.path.join(ROOT, f"{self.id()}.pcap")) as capture:
+            self.both("transfer", "answer_transfer")
+        self.assert_heard(capture, lab.CLIENT, lab.GATEWAY1)
+        self.assert_heard(capture, lab.GATEWAY1, lab.CLIENT)
+        self.registered("answer_speech", lab.BOB, user="bob@lab.test")
+        capture = self.is_called("bob")
+        self.assert_heard(capture, lab.GATEWAY1, lab.BOB)
+        self.assert_heard(capture, lab.BOB, lab.GATEWAY1)
+        self.assertEqual((0, 0), self.spoken(capture, lab.EDGE, lab.CLIENT))
 
     def test_fax_is_refused_and_the_call_goes_on(self):
         self.both("fax", "answer")
