@@ -177,6 +177,8 @@ static int on_end(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)flags;
 	(void)param;
 	tlsp_at_hand = (struct tlsp_at_hand){0};
+	if(tlsp_waiting_at_it)
+		tlsp_waiting_script_ended();
 	return 1;
 }
 

@@ -431,6 +431,9 @@ void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v);
 struct tlsp_waiting {
 	struct tlsp_waiting *next;
 	struct receive_info rcv;
+	uint64_t failed_ms;
+	unsigned process; /* that sent it */
+	bool by_script;   /* of a message that it works on */
 	size_t octets;
 	char headers[]; /* of the answer, without its first line */
 };
@@ -439,6 +442,9 @@ int tlsp_waiting_init(void);
 int tlsp_waiting_fork(void);
 /* Remembers a request that went into a handshake; others are ignored */
 void tlsp_waiting_add(struct tcp_connection *c, struct tg_span octets);
+/* This process has a script running that sent some of them */
+extern bool tlsp_waiting_at_it;
+void tlsp_waiting_script_ended(void);
 /* The handshake failed: each of them gets its answer. Takes the list */
 void tlsp_waiting_fail(struct tlsp_waiting *list);
 void tlsp_waiting_free(struct tlsp_waiting *list);

@@ -8,6 +8,10 @@
  * the next hop had sent it (RFC 3261 16.7: 503 from a next hop). tm then runs
  * failure_route, tries the next destination or tells the caller.
  *
+ * Where connect() fails at once tm learns of it in the process that sent the
+ * request, and the script goes on there with the next destination. So nothing
+ * is answered before that script has ended, or there would be two of them.
+ *
  * The destination is left alone for a moment after that (retry_ms).
  */
 #include <stdio.h>
@@ -28,6 +32,10 @@
 
 #define ANSWER_OCTETS 16384
 #define FAILED_MAX 1024 /* destinations remembered; the slot is the hash's */
+#define PROCESSES 1024
+#define SCRIPT_MS 500 /* a script that takes longer is not waited for */
+#define SOON_MS 20
+#define NO_SCRIPT_MS 50 /* sent by a timer, nobody says when it is done */
 
 struct failed {
 	struct tg_addr addr;
@@ -41,11 +49,14 @@ struct shared {
 	struct tlsp_waiting **last;
 	gen_lock_t failed_lock;
 	struct failed failed[FAILED_MAX];
+	/* its script runs, and sent what waits for a handshake */
+	bool at_it[PROCESSES];
 };
 
 static struct shared *shared;
 static int bell;
 static bool answering;
+bool tlsp_waiting_at_it;
 
 bool tlsp_waiting_answering(void)
 {
@@ -191,6 +202,11 @@ static size_t read_request(struct tg_span request, int id, char *out)
 	return ok ? n : 0;
 }
 
+static void at_it(unsigned process, bool yes)
+{
+	__atomic_store_n(&shared->at_it[process], yes, __ATOMIC_RELEASE);
+}
+
 void tlsp_waiting_add(struct tcp_connection *c, struct tg_span octets)
 {
 	static char headers[ANSWER_OCTETS];
@@ -209,8 +225,21 @@ void tlsp_waiting_add(struct tcp_connection *c, struct tg_span octets)
 	one->rcv.proto_reserved1 = c->id;
 	one->octets = n;
 	memcpy(one->headers, headers, n);
+	one->process = (unsigned)process_no % PROCESSES;
+	one->by_script = tlsp_at_hand.request || tlsp_at_hand.reply;
+	if(one->by_script) {
+		tlsp_waiting_at_it = true;
+		at_it(one->process, true);
+	}
 	if(!tlsp_conn_add_waiting(c->id, one))
 		shm_free(one);
+}
+
+void tlsp_waiting_script_ended(void)
+{
+	tlsp_waiting_at_it = false;
+	at_it((unsigned)process_no % PROCESSES, false);
+	tlsp_bell_ring(bell);
 }
 
 void tlsp_waiting_free(struct tlsp_waiting *list)
@@ -223,18 +252,28 @@ void tlsp_waiting_free(struct tlsp_waiting *list)
 	}
 }
 
-void tlsp_waiting_fail(struct tlsp_waiting *list)
+static void enqueue(struct tlsp_waiting *list, struct tlsp_waiting *end)
 {
-	struct tlsp_waiting *end = list;
-
-	if(!list)
-		return;
-	while(end->next)
-		end = end->next;
+	end->next = NULL;
 	lock_get(&shared->lock);
 	*shared->last = list;
 	shared->last = &end->next;
 	lock_release(&shared->lock);
+}
+
+void tlsp_waiting_fail(struct tlsp_waiting *list)
+{
+	uint64_t now = tlsp_now_ms();
+	struct tlsp_waiting *end;
+
+	if(!list)
+		return;
+	for(end = list;; end = end->next) {
+		end->failed_ms = now;
+		if(!end->next)
+			break;
+	}
+	enqueue(list, end);
 	tlsp_bell_ring(bell);
 }
 
@@ -272,20 +311,46 @@ static void answer(struct tlsp_waiting *one)
 	answering = false;
 }
 
-static int work(void)
+/* Does who sent it know by now what became of that? */
+static bool is_settled(const struct tlsp_waiting *one, uint64_t now)
+{
+	if(one->by_script
+			&& !__atomic_load_n(&shared->at_it[one->process], __ATOMIC_ACQUIRE))
+		return true;
+	return now - one->failed_ms >= (one->by_script ? SCRIPT_MS : NO_SCRIPT_MS);
+}
+
+/* -> how many have to wait */
+static unsigned answer_all(void)
 {
 	struct tlsp_waiting *list = take_all();
+	uint64_t now = tlsp_now_ms();
+	unsigned later = 0;
 
 	while(list) {
 		struct tlsp_waiting *next = list->next;
 
-		answer(list);
-		shm_free(list);
+		if(is_settled(list, now)) {
+			answer(list);
+			shm_free(list);
+		} else {
+			enqueue(list, list);
+			later++;
+		}
 		list = next;
 	}
+	return later;
+}
+
+static int work(void)
+{
+	bool soon = answer_all() > 0;
+	int sweep_ms;
+
 	tlsp_own_tick();
 	tlsp_tickets_tick();
-	return tlsp_sweep_tick();
+	sweep_ms = tlsp_sweep_tick();
+	return soon && sweep_ms > SOON_MS ? SOON_MS : sweep_ms;
 }
 
 int tlsp_waiting_init(void)
