@@ -580,6 +580,8 @@ static bool prove(
 	tg_text_add(&w, value);
 	last = sdp->n_media != 0 ? sdp->media[0].first_line
 							 : (uint32_t)sdp->n_lines;
+	while(last != 0 && sdp->line[last - 1].text.len == 0)
+		last--; /* blank lines, which may end a description */
 	return (!w.full && last != 0
 				   && tg_sdp_edit_add_after(edit, last - 1, tg_text_span(&w)))
 		   || no_memory(x);
