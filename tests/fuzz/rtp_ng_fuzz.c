@@ -464,6 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	w.leg = TG_NG_LEG_NONE;
 	w.supported = false;
 	w.asked = tg_span_of(NULL, 0);
+	w.answered = tg_span_of(NULL, 0);
 	for(int i = 0; i < RECORDS_MAX && rest.len != 0; i++) {
 		struct tg_span r = cut_record(&rest);
 
