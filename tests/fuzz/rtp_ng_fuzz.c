@@ -142,12 +142,14 @@ static void check_request(struct tg_span given)
 				TG_SPAN("RTP/AVP")));
 }
 
-static void must_be_secured(const struct tg_sdp *sdp)
+/* An answer repeats the protocol of its offer (RFC 3264 section 6), which may
+ * be RTP/AVP with keys */
+static void must_be_secured(const struct tg_sdp *sdp, bool offer)
 {
 	for(size_t i = 0; i < sdp->n_media; i++) {
 		const struct tg_sdp_media *m = &sdp->media[i];
 
-		must(m->port == 0 || m->kind == TG_SDP_PROTO_SAVP
+		must(m->port == 0 || !offer || m->kind == TG_SDP_PROTO_SAVP
 				|| m->kind == TG_SDP_PROTO_DTLS);
 		must(m->port == 0 || m->n_crypto != 0
 				|| m->security.n_fingerprints != 0);
@@ -189,7 +191,7 @@ static void check_reply(void)
 	must(tg_sdp_parse(tg_ben_get_string(dict, "sdp"), &w.arena, &sdp)
 			== TG_SDP_OK);
 	if(w.leg & (offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM))
-		must_be_secured(&sdp);
+		must_be_secured(&sdp, offer);
 	must_be_proven(&sdp);
 }
 
