@@ -45,8 +45,8 @@ bool tg_compact_install(const char **why);
  * it goes (room.c); NULL: out of memory. For the types
  */
 void *tg_compact_alloc(size_t octets);
-/* octets: as it was taken; 0: not known. p is not NULL */
-void tg_compact_free(void *p, size_t octets);
+/* Not NULL */
+void tg_compact_free(void *p);
 
 /*
  * Asked once by each cipher that is made. libsrtp2 makes that of SRTP first;

@@ -54,7 +54,7 @@ static srtp_err_status_t dealloc(srtp_auth_t *auth)
 	struct hmac *m = (struct hmac *)auth;
 
 	tg_wipe(m, sizeof(*m));
-	tg_compact_free(m, sizeof(*m));
+	tg_compact_free(m);
 	return srtp_err_status_ok;
 }
 

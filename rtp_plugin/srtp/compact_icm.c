@@ -77,7 +77,7 @@ static srtp_err_status_t dealloc(srtp_cipher_t *cipher)
 	if(now.owner == c)
 		now.owner = NULL;
 	tg_wipe(c, octets);
-	tg_compact_free(c, octets);
+	tg_compact_free(c);
 	return srtp_err_status_ok;
 }
 

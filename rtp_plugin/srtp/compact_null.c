@@ -35,7 +35,7 @@ static srtp_err_status_t dealloc(srtp_auth_t *auth)
 	struct none *n = (struct none *)auth;
 
 	tg_wipe(n, sizeof(*n));
-	tg_compact_free(n, sizeof(*n));
+	tg_compact_free(n);
 	return srtp_err_status_ok;
 }
 

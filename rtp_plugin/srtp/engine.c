@@ -10,6 +10,7 @@ static struct {
 	enum tg_srtp_engine engine;
 	enum tg_srtp_rc rc;
 	bool tried;
+	bool can[TG_SUITE_COUNT];
 	const char *note;
 } process = {.note = "not initialised"};
 
@@ -27,7 +28,14 @@ enum tg_srtp_rc tg_srtp_global_init(enum tg_srtp_engine wanted)
 	process.note = "as configured";
 	if(wanted == TG_SRTP_ENGINE_COMPACT && tg_compact_install(&process.note))
 		process.engine = TG_SRTP_ENGINE_COMPACT;
+	for(int suite = TG_SUITE_NONE + 1; suite < TG_SUITE_COUNT; suite++)
+		process.can[suite] = tg_srtp_sessions_can((enum tg_suite)suite);
 	return process.rc;
+}
+
+bool tg_srtp_can(enum tg_suite suite)
+{
+	return process.can[suite];
 }
 
 enum tg_srtp_engine tg_srtp_engine(void)

@@ -29,16 +29,14 @@
 
 /* What we know of one SSRC beside libsrtp2's own stream */
 struct stream {
-	uint32_t ssrc;       /* host order */
-	bool has_rtp;        /* an RTP packet passed: high is valid */
-	bool fresh;          /* rx: none passed yet under the present keys */
-	bool own;            /* rx: libsrtp2's stream is no clone; resync.c */
-	uint8_t run;         /* tx: refused packets in sequence */
-	uint16_t next;       /* tx: the number that would go on with that run */
-	uint16_t shift;      /* tx: added to the sender's sequence numbers */
-	uint32_t rtcp_high;  /* rx: highest SRTCP index that passed, plus one */
-	uint32_t rtcp_floor; /* as floor */
-	uint64_t high;       /* highest index that passed, RFC 3711 3.3.1 */
+	uint32_t ssrc;  /* host order */
+	bool has_rtp;   /* an RTP packet passed: high is valid */
+	bool fresh;     /* rx: none passed yet under the present keys */
+	uint8_t own;    /* OWN_*: libsrtp2's stream is no clone */
+	uint8_t run;    /* tx: refused packets in sequence */
+	uint16_t next;  /* tx: the number that would go on with that run */
+	uint16_t shift; /* tx: added to the sender's sequence numbers */
+	uint64_t high;  /* highest index that passed, RFC 3711 3.3.1 */
 	uint64_t floor; /* lower ones are refused: their replay bits are gone */
 };
 
@@ -68,8 +66,17 @@ struct nat_copy {
 	uint8_t sealed[NAT_OCTETS_MAX];
 };
 
-/* A session with AES-128 and one SSRC beside the template; nearly so with 256 */
-#define ROOM_OCTETS 1152
+/* A session with AES-128 and one SSRC, or AES-256-GCM */
+#define ROOM_OCTETS 896
+
+/* One of libsrtp2; see sessions.c */
+struct session {
+	srtp_t lib;    /* NULL: closed */
+	uint32_t ssrc; /* has_one: of the stream that was made first */
+	bool has_one;
+	bool has_template;
+	bool doubted; /* rx: a first stream was made for a packet that lied */
+};
 
 struct tg_srtp {
 	enum tg_srtp_dir dir;
@@ -79,19 +86,20 @@ struct tg_srtp {
 	uint8_t rtp_tag_octets;
 	uint8_t rtcp_tag_octets;
 	bool aead;
-	srtp_t rtp;  /* NULL: closed */
-	srtp_t rtcp; /* the same session, or one of its own: see sessions.c */
+	bool split;        /* SRTCP has a session of its own: sessions.c */
+	uint8_t suite;     /* enum tg_suite */
+	uint8_t n_masters; /* 0: closed */
+	uint8_t strange;   /* rx: packets of unknown SSRCs that did not verify */
+	uint16_t n_streams;
+	uint16_t max_streams; /* room in stream[] */
+	uint16_t last;        /* index of the stream met last */
+	struct session rtp;
+	struct session rtcp; /* of use when split */
 	struct stream *stream;
-	uint32_t n_streams;
-	uint32_t max_streams;  /* room in stream[] */
-	uint32_t last;         /* index of the stream met last */
-	uint32_t strange;      /* rx: unknown SSRCs that did not verify */
 	struct nat_copy *nat;  /* tx, once needed */
 	struct master *master; /* the one in here, or several on the heap */
-	uint8_t n_masters;     /* 0: closed */
-	uint16_t room_used;    /* octets */
-	uint16_t room_pieces;  /* in it */
-	enum tg_suite suite;
+	uint64_t room_taken;   /* a bit for each piece of room[], from its start */
+	uint64_t room_ends;    /* those at which what was taken ends */
 	struct retired *retired; /* tx: masters that may not come back */
 	struct tg_srtp_counters counters;
 	struct master only;
@@ -107,24 +115,60 @@ struct tg_srtp {
  */
 struct tg_srtp *tg_srtp_room_enter(struct tg_srtp *ctx);
 void tg_srtp_room_leave(struct tg_srtp *before);
-/* The cipher that is made next is that of SRTP; see tg_compact_is_rare */
+/* The cipher that is made next is used by each packet; see tg_compact_is_rare */
 void tg_srtp_room_first_cipher(void);
 
 /* ---- sessions.c --------------------------------------------------------- */
 
 enum tg_srtp_rc tg_srtp_from_lib(srtp_err_status_t status);
 
+/* May a context have this suite? Tried by making a stream; after srtp_init */
+bool tg_srtp_sessions_can(enum tg_suite suite);
+
 /*
- * Makes libsrtp2's sessions from the keys. renew: throws away what there is;
- * else streams keep their indices and lose their replay bits. On failure
- * there are none any more.
+ * Makes libsrtp2's sessions, or gives new keys to those there are. renew:
+ * throws away what there is; else streams keep their indices and lose their
+ * replay bits. On failure there are none any more.
  */
 enum tg_srtp_rc tg_srtp_sessions_open(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew);
 void tg_srtp_sessions_close(struct tg_srtp *ctx);
 
-/* A stream of its own for one SSRC, with the keys in force, for RTP */
-enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc);
+/* The session that packets of this kind belong to */
+static inline struct session *tg_srtp_session(
+		struct tg_srtp *ctx, enum tg_srtp_kind kind)
+{
+	return kind == TG_SRTP_KIND_RTCP && ctx->split ? &ctx->rtcp : &ctx->rtp;
+}
+
+/* In stream.own: which session has a stream for that SSRC alone */
+#define OWN_RTP 1
+#define OWN_RTCP 2 /* the one that is split off */
+
+static inline uint8_t tg_srtp_own(
+		const struct tg_srtp *ctx, enum tg_srtp_kind kind)
+{
+	return kind == TG_SRTP_KIND_RTCP && ctx->split ? OWN_RTCP : OWN_RTP;
+}
+
+/*
+ * Before libsrtp2 gets a packet: sees to it that it has a stream for the SSRC
+ * or a template to clone one from. *own: OWN_* when one was made for this
+ * SSRC, else 0; unless its packet passes, drop it.
+ */
+enum tg_srtp_rc tg_srtp_sessions_ready(struct tg_srtp *ctx,
+		enum tg_srtp_kind kind, uint32_t ssrc, uint8_t *own);
+/* As above, and it never leaves it to the template; there is none yet */
+enum tg_srtp_rc tg_srtp_sessions_add(
+		struct tg_srtp *ctx, enum tg_srtp_kind kind, uint32_t ssrc);
+/* False: there is no stream for it */
+bool tg_srtp_sessions_drop(
+		struct tg_srtp *ctx, enum tg_srtp_kind kind, uint32_t ssrc);
+
+/* ---- engine.c ----------------------------------------------------------- */
+
+/* Does the engine in use have what the suite needs? */
+bool tg_srtp_can(enum tg_suite suite);
 
 /* ---- srtp.c ------------------------------------------------------------- */
 
@@ -145,10 +189,10 @@ bool tg_srtp_master_same_key(
 /*
  * Takes the protection off an RTP packet as if its SSRC, of which libsrtp2 has
  * seen no RTP yet, had that roll-over counter. The packet is as it was on
- * every result but OK; then libsrtp2 goes on from that index. *own: it has a
- * stream for it now that is no clone.
+ * every result but OK; then libsrtp2 goes on from that index. *own: as in
+ * tg_srtp_sessions_ready.
  */
 enum tg_srtp_rc tg_srtp_resync(struct tg_srtp *ctx, uint32_t ssrc, uint32_t roc,
-		uint8_t *packet, size_t *octets, bool *own);
+		uint8_t *packet, size_t *octets, uint8_t *own);
 
 #endif

@@ -8,7 +8,6 @@
  *	 rx: shape -> MKI -> lifetime -> SSRC -> floor -> libsrtp2 -> note
  *	 tx: shape -> lifetime -> NAT -> SSRC -> shift -> floor -> libsrtp2 -> note
  */
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -16,8 +15,8 @@
 
 #define BOUNCE_OCTETS 4096
 #define STRANGER_OCTETS 2048
-/* of a block: the template stream (8 to 10), what is for SRTCP (16 and 17) */
-#define COLD_LINES 0x30700u
+/* of a block: master key (3), head of libsrtp2's list (6), for SRTCP (16) */
+#define COLD_LINES 0x10048u
 #define NAT_SEQUENCE 65535
 #define RUN_BEHIND_WINDOW 2 /* RFC 3550 A.1 */
 #define RUN_INSIDE_WINDOW 8
@@ -29,6 +28,7 @@ struct packet {
 	size_t octets;
 	uint32_t ssrc;
 	uint16_t seq;  /* RTP, as it came */
+	uint8_t own;   /* OWN_*: libsrtp2 got a stream for its SSRC alone */
 	size_t master; /* index into keys */
 };
 
@@ -121,7 +121,7 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 /* Room for one more, so that noting an authentic packet cannot fail */
 static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 {
-	uint32_t more = 2 * ctx->max_streams;
+	uint16_t more = (uint16_t)(2 * ctx->max_streams);
 	struct stream *grown;
 
 	if(ctx->n_streams >= ctx->ssrc_max)
@@ -236,22 +236,37 @@ static bool is_encrypted(const struct tg_srtp *ctx, const struct packet *k)
 		   || k->octet[k->octets - behind] & 0x80;
 }
 
-static enum tg_srtp_rc lib_unprotect(struct tg_srtp *ctx, struct packet *k)
+static srtp_err_status_t lib_open(struct tg_srtp *ctx, struct packet *k)
 {
 	int octets = (int)k->octets;
 	unsigned use_mki = ctx->mki_octets > 0;
-	srtp_err_status_t status;
+	srtp_t session = tg_srtp_session(ctx, k->kind)->lib;
+	srtp_err_status_t status =
+			k->kind == TG_SRTP_KIND_RTP
+					? srtp_unprotect_mki(session, k->octet, &octets, use_mki)
+					: srtp_unprotect_rtcp_mki(
+							session, k->octet, &octets, use_mki);
 
-	if(k->kind == TG_SRTP_KIND_RTP)
-		status = srtp_unprotect_mki(ctx->rtp, k->octet, &octets, use_mki);
-	else
-		status = srtp_unprotect_rtcp_mki(ctx->rtcp, k->octet, &octets, use_mki);
-	if(status == srtp_err_status_cipher_fail)
-		return TG_SRTP_AUTH; /* GCM's way to say it */
-	if(status != srtp_err_status_ok)
-		return tg_srtp_from_lib(status);
-	k->octets = (size_t)octets;
-	return TG_SRTP_OK;
+	if(status == srtp_err_status_ok)
+		k->octets = (size_t)octets;
+	/* GCM's way to say it */
+	return status == srtp_err_status_cipher_fail ? srtp_err_status_auth_fail
+												 : status;
+}
+
+static enum tg_srtp_rc lib_unprotect(struct tg_srtp *ctx, struct packet *k)
+{
+	enum tg_srtp_rc rc = tg_srtp_sessions_ready(ctx, k->kind, k->ssrc, &k->own);
+
+	if(rc != TG_SRTP_OK)
+		return rc;
+	rc = tg_srtp_from_lib(lib_open(ctx, k));
+	if(rc != TG_SRTP_OK && k->own) {
+		tg_srtp_sessions_drop(ctx, k->kind, k->ssrc);
+		tg_srtp_session(ctx, k->kind)->doubted = true;
+		k->own = 0;
+	}
+	return rc;
 }
 
 /*
@@ -265,7 +280,7 @@ static enum tg_srtp_rc open_unsettled(struct tg_srtp *ctx, struct packet *k,
 
 	if(*index >> 16 != 0) {
 		rc = tg_srtp_resync(ctx, k->ssrc, (uint32_t)(*index >> 16), k->octet,
-				&k->octets, &s->own);
+				&k->octets, &k->own);
 		if(rc != TG_SRTP_AUTH)
 			return rc;
 	}
@@ -283,7 +298,7 @@ static enum tg_srtp_rc open_unsettled(struct tg_srtp *ctx, struct packet *k,
  * That is tried with each fourth packet that does not verify.
  */
 static enum tg_srtp_rc open_stranger(
-		struct tg_srtp *ctx, struct packet *k, uint64_t *index, bool *own)
+		struct tg_srtp *ctx, struct packet *k, uint64_t *index)
 {
 	uint8_t copy[STRANGER_OCTETS];
 	size_t octets = k->octets;
@@ -300,7 +315,7 @@ static enum tg_srtp_rc open_stranger(
 	if(!again)
 		return rc;
 	memcpy(k->octet, copy, octets);
-	rc = tg_srtp_resync(ctx, k->ssrc, 1, k->octet, &k->octets, own);
+	rc = tg_srtp_resync(ctx, k->ssrc, 1, k->octet, &k->octets, &k->own);
 	*index = (1u << 16) + k->seq;
 	return rc;
 }
@@ -309,23 +324,21 @@ static enum tg_srtp_rc receive_rtp(
 		struct tg_srtp *ctx, struct packet *k, struct stream *s)
 {
 	uint64_t index = rx_index(s, k->seq);
-	bool own = false;
 	enum tg_srtp_rc rc;
 
 	if(s && index < s->floor && ctx->master[k->master].kept)
 		return TG_SRTP_REPLAY;
 	if(!s)
-		rc = open_stranger(ctx, k, &index, &own);
+		rc = open_stranger(ctx, k, &index);
 	else if(s->fresh)
 		rc = open_unsettled(ctx, k, s, &index);
 	else
 		rc = lib_unprotect(ctx, k);
 	if(rc != TG_SRTP_OK)
 		return rc;
-	if(!s) {
+	if(!s)
 		s = add_stream(ctx, k->ssrc);
-		s->own = own;
-	}
+	s->own |= k->own;
 	if(!s->has_rtp || s->fresh || index > s->high)
 		s->high = index;
 	s->has_rtp = true;
@@ -336,20 +349,13 @@ static enum tg_srtp_rc receive_rtp(
 static enum tg_srtp_rc receive_rtcp(
 		struct tg_srtp *ctx, struct packet *k, struct stream *s)
 {
-	size_t behind = SRTCP_INDEX_OCTETS + (size_t)ctx->mki_octets
-					+ (ctx->aead ? 0 : ctx->rtcp_tag_octets);
-	uint32_t index = get32(k->octet + k->octets - behind) & 0x7fffffff;
-	enum tg_srtp_rc rc;
+	enum tg_srtp_rc rc = lib_unprotect(ctx, k);
 
-	if(s && index < s->rtcp_floor && ctx->master[k->master].kept)
-		return TG_SRTP_REPLAY;
-	rc = lib_unprotect(ctx, k);
 	if(rc != TG_SRTP_OK)
 		return rc;
 	if(!s)
 		s = add_stream(ctx, k->ssrc);
-	if(index >= s->rtcp_high)
-		s->rtcp_high = index + 1;
+	s->own |= k->own;
 	return TG_SRTP_OK;
 }
 
@@ -382,21 +388,34 @@ static enum tg_srtp_rc receive(struct tg_srtp *ctx, struct packet *k)
 
 /* ---- send --------------------------------------------------------------- */
 
-static enum tg_srtp_rc lib_protect(struct tg_srtp *ctx, struct packet *k)
+static srtp_err_status_t lib_seal(struct tg_srtp *ctx, struct packet *k)
 {
 	int octets = (int)k->octets;
 	unsigned use_mki = ctx->mki_octets > 0;
-	srtp_err_status_t status;
+	srtp_t session = tg_srtp_session(ctx, k->kind)->lib;
+	srtp_err_status_t status =
+			k->kind == TG_SRTP_KIND_RTP
+					? srtp_protect_mki(session, k->octet, &octets, use_mki, 0)
+					: srtp_protect_rtcp_mki(
+							session, k->octet, &octets, use_mki, 0);
 
-	if(k->kind == TG_SRTP_KIND_RTP)
-		status = srtp_protect_mki(ctx->rtp, k->octet, &octets, use_mki, 0);
-	else
-		status =
-				srtp_protect_rtcp_mki(ctx->rtcp, k->octet, &octets, use_mki, 0);
-	if(status != srtp_err_status_ok)
-		return tg_srtp_from_lib(status);
-	k->octets = (size_t)octets;
-	return TG_SRTP_OK;
+	if(status == srtp_err_status_ok)
+		k->octets = (size_t)octets;
+	return status;
+}
+
+static enum tg_srtp_rc lib_protect(struct tg_srtp *ctx, struct packet *k)
+{
+	enum tg_srtp_rc rc = tg_srtp_sessions_ready(ctx, k->kind, k->ssrc, &k->own);
+
+	if(rc != TG_SRTP_OK)
+		return rc;
+	rc = tg_srtp_from_lib(lib_seal(ctx, k));
+	if(rc != TG_SRTP_OK && k->own) {
+		tg_srtp_sessions_drop(ctx, k->kind, k->ssrc);
+		k->own = 0;
+	}
+	return rc;
 }
 
 /*
@@ -471,6 +490,7 @@ static enum tg_srtp_rc send_rtp(struct tg_srtp *ctx, struct packet *k)
 		return rc;
 	if(!known)
 		s = add_stream(ctx, k->ssrc);
+	s->own |= k->own;
 	s->run = 0;
 	if(!s->has_rtp || index > s->high)
 		s->high = index;
@@ -480,14 +500,17 @@ static enum tg_srtp_rc send_rtp(struct tg_srtp *ctx, struct packet *k)
 
 static enum tg_srtp_rc send_rtcp(struct tg_srtp *ctx, struct packet *k)
 {
-	bool known = find_stream(ctx, k->ssrc) != NULL;
-	enum tg_srtp_rc rc = known ? TG_SRTP_OK : reserve_stream(ctx);
+	struct stream *s = find_stream(ctx, k->ssrc);
+	enum tg_srtp_rc rc = s ? TG_SRTP_OK : reserve_stream(ctx);
 
 	if(rc == TG_SRTP_OK)
 		rc = lib_protect(ctx, k);
-	if(rc == TG_SRTP_OK && !known)
-		add_stream(ctx, k->ssrc);
-	return rc;
+	if(rc != TG_SRTP_OK)
+		return rc;
+	if(!s)
+		s = add_stream(ctx, k->ssrc);
+	s->own |= k->own;
+	return TG_SRTP_OK;
 }
 
 /* ---- rtpengine's NAT packet --------------------------------------------- */
@@ -526,8 +549,7 @@ static enum tg_srtp_rc send_nat(struct tg_srtp *ctx, struct packet *k)
 	ctx->nat = nat;
 	memcpy(nat->plain, k->octet, sizeof(nat->plain));
 	rc = lib_protect(ctx, k);
-	if(srtp_remove_stream(ctx->rtp, 0) != srtp_err_status_ok
-			&& rc == TG_SRTP_OK)
+	if(!tg_srtp_sessions_drop(ctx, k->kind, 0) && rc == TG_SRTP_OK)
 		rc = TG_SRTP_INTERNAL;
 	if(rc != TG_SRTP_OK)
 		return rc;
@@ -563,7 +585,7 @@ static enum tg_srtp_rc transmit(
 static enum tg_srtp_rc run(struct tg_srtp *ctx, enum tg_srtp_dir dir,
 		struct packet *k, size_t capacity)
 {
-	if(!ctx->rtp || ctx->dir != dir)
+	if(!ctx->rtp.lib || ctx->dir != dir)
 		return TG_SRTP_NO_KEY;
 	return dir == TG_SRTP_RX ? receive(ctx, k) : transmit(ctx, k, capacity);
 }

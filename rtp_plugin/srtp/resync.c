@@ -7,8 +7,6 @@
  * were no keys yet has counted one that we did not see. Here a counter is put
  * to the test: the packet's tag decides.
  */
-#include <arpa/inet.h>
-
 #include "base/alloc.h"
 #include "srtp/internal.h"
 
@@ -19,41 +17,41 @@ static enum tg_srtp_rc attempt(struct tg_srtp *ctx, uint32_t ssrc, uint32_t roc,
 {
 	int n = (int)*octets;
 	enum tg_srtp_rc rc =
-			tg_srtp_from_lib(srtp_set_stream_roc(ctx->rtp, ssrc, roc));
+			tg_srtp_from_lib(srtp_set_stream_roc(ctx->rtp.lib, ssrc, roc));
 
 	if(rc == TG_SRTP_OK)
-		rc = tg_srtp_from_lib(
-				srtp_unprotect_mki(ctx->rtp, packet, &n, ctx->mki_octets > 0));
+		rc = tg_srtp_from_lib(srtp_unprotect_mki(
+				ctx->rtp.lib, packet, &n, ctx->mki_octets > 0));
 	if(rc == TG_SRTP_OK)
 		*octets = (size_t)n;
 	return rc;
 }
 
 enum tg_srtp_rc tg_srtp_resync(struct tg_srtp *ctx, uint32_t ssrc, uint32_t roc,
-		uint8_t *packet, size_t *octets, bool *own)
+		uint8_t *packet, size_t *octets, uint8_t *own)
 {
 	uint8_t copy[COPY_OCTETS];
 	uint32_t unused;
 	enum tg_srtp_rc rc;
 
-	*own = false;
+	*own = 0;
 	if(*octets > sizeof(copy))
 		return TG_SRTP_AUTH;
-	/* a clone is there when SRTCP came first */
-	if(srtp_get_stream_roc(ctx->rtp, ssrc, &unused) != srtp_err_status_ok) {
-		rc = tg_srtp_sessions_add(ctx, ssrc);
+	/* one is there when SRTCP came first */
+	if(srtp_get_stream_roc(ctx->rtp.lib, ssrc, &unused) != srtp_err_status_ok) {
+		rc = tg_srtp_sessions_add(ctx, TG_SRTP_KIND_RTP, ssrc);
 		if(rc != TG_SRTP_OK)
 			return rc;
-		*own = true;
+		*own = OWN_RTP;
 	}
 	memcpy(copy, packet, *octets); /* EVP's GCM writes before it judges */
 	rc = attempt(ctx, ssrc, roc, packet, octets);
 	if(rc != TG_SRTP_OK) {
 		if(*own)
-			srtp_remove_stream(ctx->rtp, htonl(ssrc));
+			tg_srtp_sessions_drop(ctx, TG_SRTP_KIND_RTP, ssrc);
 		else
-			srtp_set_stream_roc(ctx->rtp, ssrc, 0);
-		*own = false;
+			srtp_set_stream_roc(ctx->rtp.lib, ssrc, 0);
+		*own = 0;
 		memcpy(packet, copy, *octets);
 	}
 	tg_wipe(copy, sizeof(copy));

@@ -6,8 +6,8 @@
  * what finds no room goes to the heap. libsrtp2 is a static archive, whose
  * allocator is the object file that these three symbols replace.
  *
- * The room is filled from its beginning. A piece that was taken last goes back
- * at once, the others when nothing is left in it.
+ * The room is taken by pieces, the first gap that is wide enough; two maps of
+ * bits say which are taken and where each taking ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,10 @@
 #include "srtp/internal.h"
 
 #define PIECE_OCTETS 16 /* all are multiples of it, and aligned to it */
+#define PIECES (ROOM_OCTETS / PIECE_OCTETS)
+
+_Static_assert(PIECES <= 64 && ROOM_OCTETS % PIECE_OCTETS == 0,
+		"a bit for each piece");
 
 TG_COMPACT_THREAD struct tg_srtp *inside;
 TG_COMPACT_THREAD unsigned n_ciphers;
@@ -42,37 +46,60 @@ bool tg_compact_is_rare(void)
 	return inside && n_ciphers++ > 0;
 }
 
+/* Bits of n pieces from that one */
+static uint64_t run_of(size_t at, size_t n)
+{
+	return (n < 64 ? ((uint64_t)1 << n) - 1 : UINT64_MAX) << at;
+}
+
+/* The first of n that are free in sequence; PIECES: there are none */
+static size_t gap(const struct tg_srtp *ctx, size_t n)
+{
+	uint64_t starts = ~ctx->room_taken & run_of(0, PIECES);
+
+	for(size_t have = 1, step; have < n && starts; have += step) {
+		step = have < n - have ? have : n - have;
+		starts &= starts >> step;
+	}
+	return starts ? (size_t)__builtin_ctzll(starts) : PIECES;
+}
+
+static void *take(struct tg_srtp *ctx, size_t n)
+{
+	size_t at = n > 0 && n <= PIECES ? gap(ctx, n) : PIECES;
+
+	if(at == PIECES)
+		return NULL;
+	ctx->room_taken |= run_of(at, n);
+	ctx->room_ends |= run_of(at + n - 1, 1);
+	return ctx->room + at * PIECE_OCTETS;
+}
+
 void *tg_compact_alloc(size_t octets)
 {
-	size_t need = (octets + PIECE_OCTETS - 1) & ~(size_t)(PIECE_OCTETS - 1);
-	void *p;
+	size_t n = octets / PIECE_OCTETS + (octets % PIECE_OCTETS != 0);
+	void *p = inside ? take(inside, n) : NULL;
 
-	if(inside && need <= sizeof(inside->room) - inside->room_used) {
-		p = inside->room + inside->room_used;
-		inside->room_used += (uint16_t)need;
-		inside->room_pieces++;
-	} else {
-		p = aligned_alloc(PIECE_OCTETS, need);
-	}
+	if(!p)
+		p = aligned_alloc(PIECE_OCTETS, n * PIECE_OCTETS);
 	if(p)
-		memset(p, 0, need);
+		memset(p, 0, n * PIECE_OCTETS);
 	return p;
 }
 
-void tg_compact_free(void *p, size_t octets)
+void tg_compact_free(void *p)
 {
-	size_t had = (octets + PIECE_OCTETS - 1) & ~(size_t)(PIECE_OCTETS - 1);
-	uint8_t *at = p;
+	size_t at, end;
 
-	if(!inside || at < inside->room
-			|| at >= inside->room + sizeof(inside->room)) {
+	if(!inside || (uint8_t *)p < inside->room
+			|| (uint8_t *)p >= inside->room + sizeof(inside->room)) {
 		free(p);
 		return;
 	}
-	if(octets && at + had == inside->room + inside->room_used)
-		inside->room_used -= (uint16_t)had;
-	if(--inside->room_pieces == 0)
-		inside->room_used = 0;
+	at = (size_t)((uint8_t *)p - inside->room) / PIECE_OCTETS;
+	end = (size_t)__builtin_ctzll(inside->room_ends >> at << at);
+	inside->room_taken &= ~run_of(at, end - at + 1);
+	inside->room_ends &= ~run_of(end, 1);
 }
 
 /* ---- in place of libsrtp2's crypto/kernel/alloc.c ------------------------ */
@@ -96,5 +123,5 @@ void *srtp_crypto_alloc(size_t octets)
 void srtp_crypto_free(void *p)
 {
 	if(p)
-		tg_compact_free(p, 0);
+		tg_compact_free(p);
 }

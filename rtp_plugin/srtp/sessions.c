@@ -1,9 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * libsrtp2's sessions for a context: one with a template stream, so that each
- * new SSRC is a clone which shares ciphers and keys (RFC 3711 section 3.2.3).
+ * libsrtp2's sessions for a context, and the streams in them. Most legs have
+ * one SSRC a direction, so the first one gets a stream of its own, when its
+ * first packet is there. With the second one comes a template: it and later
+ * ones are clones, which share ciphers and keys (RFC 3711 section 3.2.3).
+ *
+ *	nothing --first packet--> one stream --another SSRC--> and a template
+ *	   `---- rx: the first packet did not verify ---------> a template
+ *
+ * So packets that lie cost keys once, and one comparison each from then on.
  */
+#include <arpa/inet.h>
+
 #include "base/alloc.h"
 #include "srtp/internal.h"
 
@@ -79,8 +88,6 @@ static void policy_fill(struct policy *p, const struct tg_srtp *ctx,
 {
 	memset(p, 0, sizeof(*p));
 	crypto_of(keys->suite, &p->lib.rtp, &p->lib.rtcp);
-	p->lib.ssrc.type =
-			ctx->dir == TG_SRTP_RX ? ssrc_any_inbound : ssrc_any_outbound;
 	p->lib.window_size = ctx->window;
 	p->lib.keys = p->list;
 	p->lib.num_master_keys = keys->n;
@@ -94,88 +101,194 @@ static void policy_fill(struct policy *p, const struct tg_srtp *ctx,
 	}
 }
 
+static void policy_for_one(struct policy *p, uint32_t ssrc)
+{
+	p->lib.ssrc.type = ssrc_specific;
+	p->lib.ssrc.value = ssrc;
+}
+
+static void policy_for_any(struct policy *p, enum tg_srtp_dir dir)
+{
+	p->lib.ssrc.type = dir == TG_SRTP_RX ? ssrc_any_inbound : ssrc_any_outbound;
+}
+
+/* In the session that is split off: its SRTP is for nothing but its tag */
+static void policy_for_split(struct policy *p)
+{
+	p->lib.rtp = p->lib.rtcp;
+}
+
+bool tg_srtp_sessions_can(enum tg_suite suite)
+{
+	struct tg_srtp_keys keys = {.suite = suite, .n = 1};
+	struct tg_srtp none = {.window = TG_SRTP_WINDOW_MIN};
+	struct policy p;
+	srtp_t session;
+
+	policy_fill(&p, &none, &keys);
+	policy_for_any(&p, TG_SRTP_TX);
+	if(srtp_create(&session, &p.lib) != srtp_err_status_ok)
+		return false;
+	srtp_dealloc(session);
+	return true;
+}
+
+/* ---- sessions ----------------------------------------------------------- */
+
 /*
  * libsrtp2 2.5 looks for the MKI of an SRTCP packet in front of a tag of the
  * length that SRTP has. Where the two lengths differ (the _32 suites) SRTCP
  * gets a session of its own whose SRTP tag is as long as that of SRTCP; with
  * or without an MKI, as one may come with the next offer.
  */
-static bool needs_rtcp_session(const struct policy *p)
+static bool needs_split(const struct tg_srtp_keys *keys)
 {
-	return p->lib.rtp.auth_tag_len != p->lib.rtcp.auth_tag_len;
+	struct tg_srtp_shape shape;
+
+	return tg_srtp_shape(keys->suite, &shape)
+		   && shape.tag_octets != shape.rtcp_tag_octets;
 }
 
-static enum tg_srtp_rc open_or_update(srtp_t *session, const srtp_policy_t *lib)
+static void close_session(struct session *s)
 {
-	if(*session)
-		return tg_srtp_from_lib(srtp_update(*session, lib));
-	return tg_srtp_from_lib(srtp_create(session, lib));
+	if(s->lib)
+		srtp_dealloc(s->lib);
+	*s = (struct session){.lib = NULL};
 }
 
 void tg_srtp_sessions_close(struct tg_srtp *ctx)
 {
 	struct tg_srtp *before = tg_srtp_room_enter(ctx);
 
-	if(ctx->rtcp && ctx->rtcp != ctx->rtp)
-		srtp_dealloc(ctx->rtcp);
-	if(ctx->rtp)
-		srtp_dealloc(ctx->rtp);
-	ctx->rtp = ctx->rtcp = NULL;
+	close_session(&ctx->rtcp);
+	close_session(&ctx->rtp);
+	ctx->split = false;
 	tg_srtp_room_leave(before);
 }
 
-static enum tg_srtp_rc open_both(struct tg_srtp *ctx, struct policy *p)
+static srtp_err_status_t update_session(
+		struct tg_srtp *ctx, struct session *s, struct policy *p, uint8_t own)
 {
-	bool was_split = ctx->rtcp != ctx->rtp;
-	enum tg_srtp_rc rc = open_or_update(&ctx->rtp, &p->lib);
+	srtp_err_status_t status = srtp_err_status_ok;
 
-	if(rc == TG_SRTP_OK && (was_split || needs_rtcp_session(p))) {
-		if(!was_split)
-			ctx->rtcp = NULL;
-		p->lib.rtp = p->lib.rtcp;
-		rc = open_or_update(&ctx->rtcp, &p->lib);
-	} else if(rc == TG_SRTP_OK) {
-		ctx->rtcp = ctx->rtp;
+	if(s->has_template) {
+		policy_for_any(p, ctx->dir);
+		status = srtp_update(s->lib, &p->lib);
 	}
-	if(rc != TG_SRTP_OK) {
-		if(!was_split && !ctx->rtcp)
-			ctx->rtcp = ctx->rtp;
-		tg_srtp_sessions_close(ctx);
+	/* it leaves streams that are no clones with the keys they have */
+	for(size_t i = 0; i < ctx->n_streams && status == srtp_err_status_ok; i++) {
+		if(!(ctx->stream[i].own & own))
+			continue;
+		policy_for_one(p, ctx->stream[i].ssrc);
+		status = srtp_update(s->lib, &p->lib);
 	}
-	return rc;
+	return status;
+}
+
+static srtp_err_status_t update_both(
+		struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
+{
+	srtp_err_status_t status;
+	struct policy p;
+
+	policy_fill(&p, ctx, keys);
+	tg_srtp_room_first_cipher();
+	status = update_session(ctx, &ctx->rtp, &p, OWN_RTP);
+	if(status == srtp_err_status_ok && ctx->split) {
+		policy_for_split(&p);
+		status = update_session(ctx, &ctx->rtcp, &p, OWN_RTCP);
+	}
+	tg_wipe(&p, sizeof(p));
+	return status;
 }
 
 enum tg_srtp_rc tg_srtp_sessions_open(
 		struct tg_srtp *ctx, const struct tg_srtp_keys *keys, bool renew)
 {
+	srtp_err_status_t status = srtp_err_status_ok;
 	struct tg_srtp *before;
-	struct policy p;
-	enum tg_srtp_rc rc;
 
 	if(renew)
 		tg_srtp_sessions_close(ctx);
-	policy_fill(&p, ctx, keys);
 	before = tg_srtp_room_enter(ctx);
-	tg_srtp_room_first_cipher();
-	rc = open_both(ctx, &p);
+	if(!renew)
+		status = update_both(ctx, keys);
+	else
+		status = srtp_create(&ctx->rtp.lib, NULL);
+	if(status == srtp_err_status_ok && !ctx->split && needs_split(keys)) {
+		ctx->split = true;
+		status = srtp_create(&ctx->rtcp.lib, NULL);
+	}
 	tg_srtp_room_leave(before);
-	tg_wipe(&p, sizeof(p));
-	return rc;
+	if(status != srtp_err_status_ok)
+		tg_srtp_sessions_close(ctx);
+	return tg_srtp_from_lib(status);
 }
 
-enum tg_srtp_rc tg_srtp_sessions_add(struct tg_srtp *ctx, uint32_t ssrc)
+/* ---- streams ------------------------------------------------------------ */
+
+/* ssrc NULL: the template. Keys in force */
+static enum tg_srtp_rc add_stream(
+		struct tg_srtp *ctx, struct session *s, const uint32_t *ssrc)
 {
 	struct tg_srtp_keys keys;
+	srtp_err_status_t status;
 	struct policy p;
-	enum tg_srtp_rc rc;
 
 	tg_srtp_keys_of(ctx, &keys);
 	policy_fill(&p, ctx, &keys);
 	tg_srtp_keys_wipe(&keys);
-	p.lib.ssrc.type = ssrc_specific;
-	p.lib.ssrc.value = ssrc;
+	if(ssrc)
+		policy_for_one(&p, *ssrc);
+	else
+		policy_for_any(&p, ctx->dir);
+	if(s == &ctx->rtcp)
+		policy_for_split(&p);
 	tg_srtp_room_first_cipher();
-	rc = tg_srtp_from_lib(srtp_add_stream(ctx->rtp, &p.lib));
+	status = srtp_add_stream(s->lib, &p.lib);
 	tg_wipe(&p, sizeof(p));
+	return tg_srtp_from_lib(status);
+}
+
+enum tg_srtp_rc tg_srtp_sessions_add(
+		struct tg_srtp *ctx, enum tg_srtp_kind kind, uint32_t ssrc)
+{
+	struct session *s = tg_srtp_session(ctx, kind);
+	enum tg_srtp_rc rc = add_stream(ctx, s, &ssrc);
+
+	if(rc == TG_SRTP_OK && !s->has_one) {
+		s->has_one = true;
+		s->ssrc = ssrc;
+	}
+	return rc;
+}
+
+bool tg_srtp_sessions_drop(
+		struct tg_srtp *ctx, enum tg_srtp_kind kind, uint32_t ssrc)
+{
+	struct session *s = tg_srtp_session(ctx, kind);
+
+	if(s->has_one && s->ssrc == ssrc)
+		s->has_one = false;
+	return srtp_remove_stream(s->lib, htonl(ssrc)) == srtp_err_status_ok;
+}
+
+enum tg_srtp_rc tg_srtp_sessions_ready(struct tg_srtp *ctx,
+		enum tg_srtp_kind kind, uint32_t ssrc, uint8_t *own)
+{
+	struct session *s = tg_srtp_session(ctx, kind);
+	enum tg_srtp_rc rc;
+
+	*own = 0;
+	if(s->has_template || (s->has_one && s->ssrc == ssrc))
+		return TG_SRTP_OK;
+	if(!s->has_one && !s->doubted) {
+		rc = tg_srtp_sessions_add(ctx, kind, ssrc);
+		if(rc == TG_SRTP_OK)
+			*own = tg_srtp_own(ctx, kind);
+		return rc;
+	}
+	rc = add_stream(ctx, s, NULL);
+	s->has_template = rc == TG_SRTP_OK;
 	return rc;
 }

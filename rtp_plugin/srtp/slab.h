@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define TG_SRTP_LINE_OCTETS 64
-#define TG_SRTP_BLOCK_LINES 23
+#define TG_SRTP_BLOCK_LINES 19
 #define TG_SRTP_BLOCK_OCTETS (TG_SRTP_BLOCK_LINES * TG_SRTP_LINE_OCTETS)
 
 /* Zeroed, aligned to a line; NULL: out of memory. Thread safe */

@@ -4,7 +4,6 @@
  * Contexts: their life and their keys. The packets are in packet.c, libsrtp2's
  * sessions in sessions.c, the choice of engine in engine.c.
  */
-#include <arpa/inet.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
@@ -53,7 +52,7 @@ static bool keys_fit(const struct tg_srtp_keys *k)
 void tg_srtp_keys_of(const struct tg_srtp *ctx, struct tg_srtp_keys *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->suite = ctx->suite;
+	out->suite = (enum tg_suite)ctx->suite;
 	out->n = ctx->n_masters;
 	for(size_t i = 0; i < ctx->n_masters; i++)
 		out->master[i] = ctx->master[i].key;
@@ -110,7 +109,7 @@ static bool note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 	if(ok) {
 		memcpy(ctx->master, next, keys->n * sizeof(*next));
 		ctx->n_masters = keys->n;
-		ctx->suite = keys->suite;
+		ctx->suite = (uint8_t)keys->suite;
 		ctx->mki_octets = keys->master[0].mki_octets;
 		ctx->rtp_tag_octets = shape.tag_octets;
 		ctx->rtcp_tag_octets = shape.rtcp_tag_octets;
@@ -136,6 +135,8 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 	if(!keys_fit(keys) || config->replay_window > TG_SRTP_WINDOW_MAX
 			|| config->ssrc_max > TG_SRTP_SSRC_MAX)
 		return TG_SRTP_BAD_KEY;
+	if(!tg_srtp_can(keys->suite))
+		return TG_SRTP_UNAPPROVED;
 	ctx = tg_srtp_slab_get();
 	if(!ctx)
 		return TG_SRTP_NO_MEMORY;
@@ -184,17 +185,13 @@ static void begin_streams_anew(struct tg_srtp *ctx)
 		struct stream *s = &ctx->stream[i];
 
 		s->fresh = s->has_rtp;
-		s->own = false;
+		s->own = 0;
 		s->floor = 0;
-		s->rtcp_high = s->rtcp_floor = 0;
 	}
 	ctx->strange = 0;
 }
 
-/*
- * libsrtp2 keeps the indices but clears the replay bits; and it leaves streams
- * that are no clones with the keys they have, so those begin anew.
- */
+/* libsrtp2 keeps the indices but clears the replay bits */
 static void raise_floors(struct tg_srtp *ctx)
 {
 	for(size_t i = 0; i < ctx->n_streams; i++) {
@@ -202,22 +199,7 @@ static void raise_floors(struct tg_srtp *ctx)
 
 		if(s->has_rtp)
 			s->floor = s->high + 1;
-		if(!s->own)
-			continue;
-		s->rtcp_floor = s->rtcp_high;
-		s->own = false;
-		s->fresh = true;
 	}
-}
-
-static void drop_own_streams(struct tg_srtp *ctx)
-{
-	struct tg_srtp *before = tg_srtp_room_enter(ctx);
-
-	for(size_t i = 0; i < ctx->n_streams; i++)
-		if(ctx->stream[i].own)
-			srtp_remove_stream(ctx->rtp, htonl(ctx->stream[i].ssrc));
-	tg_srtp_room_leave(before);
 }
 
 /* A session for SRTCP that begins now would count its index from zero again */
@@ -226,7 +208,7 @@ static bool reuses_rtcp_index(
 {
 	struct tg_srtp_shape shape;
 
-	return ctx->rtcp == ctx->rtp && keeps_a_key(ctx, keys)
+	return !ctx->split && keeps_a_key(ctx, keys)
 		   && tg_srtp_shape(keys->suite, &shape)
 		   && shape.tag_octets != shape.rtcp_tag_octets;
 }
@@ -298,7 +280,6 @@ static enum tg_srtp_rc change_keys(
 		return TG_SRTP_BAD_KEY;
 	if(!retire_masters(ctx, keys))
 		return TG_SRTP_NO_MEMORY;
-	drop_own_streams(ctx);
 	rc = tg_srtp_sessions_open(ctx, keys, anew);
 	if(rc != TG_SRTP_OK)
 		return rc;
@@ -318,7 +299,7 @@ bool tg_srtp_has_keys(
 	struct tg_srtp_keys in_force;
 	bool same;
 
-	if(!ctx->rtp)
+	if(!ctx->rtp.lib)
 		return false;
 	tg_srtp_keys_of(ctx, &in_force);
 	same = tg_srtp_keys_eq(&in_force, keys);
@@ -331,7 +312,7 @@ enum tg_srtp_rc tg_srtp_set_keys(
 {
 	enum tg_srtp_rc rc;
 
-	if(!ctx->rtp)
+	if(!ctx->rtp.lib)
 		return TG_SRTP_NO_KEY;
 	if(tg_srtp_has_keys(ctx, keys))
 		return TG_SRTP_OK;

@@ -237,13 +237,14 @@ static void blocks_live_in_the_room_as_far_as_it_goes(void **state)
 	unsigned n_in = 0;
 
 	(void)state;
-	assert_int_equal(context.room_used, 0);
+	assert_int_equal(context.room_taken, 0);
 	for(int i = 0; i < 8; i++) {
 		c[i] = made(&tg_compact_icm_128, 30, 0, false);
 		if(in_room(c[i]))
 			n_in++;
 		else /* those behind it come from the heap as well */
-			assert_int_equal(n_in, context.room_pieces);
+			assert_int_equal(
+					n_in, __builtin_popcountll(context.room_ends));
 	}
 	assert_ptr_equal(c[0], context.room);
 	assert_in_range(n_in, 2, 7);
@@ -251,24 +252,60 @@ static void blocks_live_in_the_room_as_far_as_it_goes(void **state)
 		tg_compact_icm_128.dealloc(c[i]);
 	for(size_t i = 0; i < sizeof(context.room); i++) /* wiped */
 		assert_int_equal(context.room[i], 0);
-	assert_int_equal(context.room_pieces, 0);
-	assert_int_equal(context.room_used, 0);
+	assert_int_equal(context.room_taken, 0);
+	assert_int_equal(context.room_ends, 0);
 }
 
-static void the_piece_taken_last_goes_back_at_once(void **state)
+static void a_gap_is_taken_by_what_fits_into_it(void **state)
 {
-	srtp_cipher_t *kept = made(&tg_compact_icm_128, 30, 0, false);
-	srtp_cipher_t *first = made(&tg_compact_icm_128, 30, 0, false), *second;
+	srtp_cipher_t *a = made(&tg_compact_icm_128, 30, 0, false);
+	srtp_cipher_t *b = made(&tg_compact_icm_128, 30, 0, false), *c, *wide;
 
 	(void)state;
-	tg_compact_icm_128.dealloc(first);
-	second = made(&tg_compact_icm_128, 30, 0, false);
-	assert_ptr_equal(second, first);
-	/* not the one taken last: its place stays empty */
-	tg_compact_icm_128.dealloc(kept);
-	assert_int_equal(context.room_pieces, 1);
-	tg_compact_icm_128.dealloc(second);
-	assert_int_equal(context.room_used, 0);
+	tg_compact_icm_128.dealloc(a);
+	wide = made(&tg_compact_icm_256, 46, 0, false);
+	assert_true((uint8_t *)wide > (uint8_t *)b);
+	c = made(&tg_compact_icm_128, 30, 0, false);
+	assert_ptr_equal(c, a);
+	tg_compact_icm_128.dealloc(b);
+	tg_compact_icm_128.dealloc(c);
+	tg_compact_icm_256.dealloc(wide);
+	assert_int_equal(context.room_taken, 0);
+	assert_int_equal(context.room_ends, 0);
+}
+
+/* Any order of taking and giving back; no two share an octet */
+static void pieces_of_the_room_never_overlap(void **state)
+{
+	struct {
+		uint8_t *at;
+		size_t octets;
+	} held[24] = {{NULL, 0}};
+
+	(void)state;
+	srand(7);
+	for(int round = 0; round < 20000; round++) {
+		size_t i = (size_t)rand() % (sizeof(held) / sizeof(*held));
+
+		if(held[i].at) {
+			for(size_t j = 0; j < held[i].octets; j++)
+				assert_int_equal(held[i].at[j], i + 1);
+			tg_compact_free(held[i].at);
+			held[i].at = NULL;
+			continue;
+		}
+		held[i].octets = 1 + (size_t)rand() % 300;
+		held[i].at = tg_compact_alloc(held[i].octets);
+		assert_non_null(held[i].at);
+		for(size_t j = 0; j < held[i].octets; j++)
+			assert_int_equal(held[i].at[j], 0);
+		memset(held[i].at, (int)i + 1, held[i].octets);
+	}
+	for(size_t i = 0; i < sizeof(held) / sizeof(*held); i++)
+		if(held[i].at)
+			tg_compact_free(held[i].at);
+	assert_int_equal(context.room_taken, 0);
+	assert_int_equal(context.room_ends, 0);
 }
 
 int main(void)
@@ -279,7 +316,8 @@ int main(void)
 			cmocka_unit_test(hmac_gives_the_tag_of_openssl),
 			cmocka_unit_test(gcm_agrees_with_the_verdict_of_evp),
 			cmocka_unit_test(blocks_live_in_the_room_as_far_as_it_goes),
-			cmocka_unit_test(the_piece_taken_last_goes_back_at_once),
+			cmocka_unit_test(a_gap_is_taken_by_what_fits_into_it),
+			cmocka_unit_test(pieces_of_the_room_never_overlap),
 	};
 	const char *why;
 

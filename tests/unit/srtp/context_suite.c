@@ -696,6 +696,93 @@ static void a_resynchronised_stream_survives_more_changes(void **state)
 	}
 }
 
+/* libsrtp2 has a stream for the first SSRC, and clones for those that follow,
+ * or for all when a forged packet came first: no difference is to be seen */
+static void all_ssrcs_survive_a_change_of_keys(enum tg_suite suite, bool forged)
+{
+	struct tg_srtp_keys k = keys_of(suite, 1), next = keys_of(suite, 2);
+	struct datagram d[3], c[3], bad;
+	uint16_t seq[3] = {10, 65500, 300};
+	struct pair p;
+
+	set_mki(&k, 1, 1);
+	set_mki(&next, 1, 2);
+	next.n = 2;
+	next.master[1] = k.master[0];
+	p = pair_of(&k);
+	if(forged) {
+		for(uint32_t i = 0; i < 3; i++) {
+			bad = sealed_rtp(p.tx, 9, (uint16_t)i);
+			bad.octet[20] ^= 1;
+			assert_int_equal(deliver(p.rx, bad), TG_SRTP_AUTH);
+		}
+	}
+	for(uint32_t i = 0; i < 3; i++) {
+		run_stream(&p, 70 + i, &seq[i], 50);
+		d[i] = sealed_rtp(p.tx, 70 + i, seq[i]++);
+		assert_int_equal(deliver(p.rx, d[i]), TG_SRTP_OK);
+		c[i] = rtcp(70 + i);
+		assert_int_equal(seal(p.tx, &c[i]), TG_SRTP_OK);
+		assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_OK);
+	}
+	assert_int_equal(tg_srtp_set_keys(p.rx, &next), TG_SRTP_OK);
+	for(uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(deliver(p.rx, d[i]), TG_SRTP_REPLAY);
+		assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_REPLAY);
+		run_stream(&p, 70 + i, &seq[i], 10);
+	}
+	assert_int_equal(tg_srtp_set_keys(p.tx, &next), TG_SRTP_OK);
+	for(uint32_t i = 0; i < 3; i++) {
+		run_stream(&p, 70 + i, &seq[i], 10);
+		c[i] = rtcp(70 + i);
+		assert_int_equal(seal(p.tx, &c[i]), TG_SRTP_OK);
+		assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_OK);
+		assert_int_equal(deliver(p.rx, c[i]), TG_SRTP_REPLAY);
+	}
+	assert_int_equal(tg_srtp_counters(p.rx)->ssrcs, 3);
+	close_pair(&p);
+}
+
+static void the_first_ssrc_and_clones_survive_a_change_of_keys(void **state)
+{
+	(void)state;
+	EACH_SUITE(suite)
+	{
+		all_ssrcs_survive_a_change_of_keys(suite, false);
+		all_ssrcs_survive_a_change_of_keys(suite, true);
+	}
+}
+
+/* What it costs to judge a packet that lies does not grow with their number */
+static void forged_packets_do_not_keep_a_context_from_its_first_stream(
+		void **state)
+{
+	(void)state;
+	EACH_SUITE(suite)
+	{
+		struct tg_srtp_keys k = keys_of(suite, 1), other = keys_of(suite, 2);
+		struct tg_srtp *forger = context(TG_SRTP_TX, &other, 0, 256);
+		struct pair p = pair_of(&k);
+		struct datagram c;
+		uint16_t seq = 1;
+
+		for(uint32_t ssrc = 1; ssrc <= 20; ssrc++) {
+			assert_int_equal(
+					deliver(p.rx, sealed_rtp(forger, ssrc, 1)), TG_SRTP_AUTH);
+			c = rtcp(ssrc);
+			assert_int_equal(seal(forger, &c), TG_SRTP_OK);
+			assert_int_equal(deliver(p.rx, c), TG_SRTP_AUTH);
+		}
+		run_stream(&p, 7, &seq, 20);
+		c = rtcp(7);
+		assert_int_equal(seal(p.tx, &c), TG_SRTP_OK);
+		assert_int_equal(deliver(p.rx, c), TG_SRTP_OK);
+		assert_int_equal(deliver(p.rx, c), TG_SRTP_REPLAY);
+		close_pair(&p);
+		tg_srtp_free(forger);
+	}
+}
+
 static void same_keys_again_change_nothing(void **state)
 {
 	struct tg_srtp_keys k = keys_of(TG_SUITE_AEAD_AES_128_GCM, 1);
@@ -1109,6 +1196,10 @@ int context_suite(void)
 					follows_a_far_end_that_counts_from_zero_after_new_keys),
 			cmocka_unit_test(follows_a_stream_whose_wrap_it_did_not_see),
 			cmocka_unit_test(a_resynchronised_stream_survives_more_changes),
+			cmocka_unit_test(
+					the_first_ssrc_and_clones_survive_a_change_of_keys),
+			cmocka_unit_test(
+					forged_packets_do_not_keep_a_context_from_its_first_stream),
 			cmocka_unit_test(same_keys_again_change_nothing),
 			cmocka_unit_test(
 					refuses_replays_of_a_master_that_stays_over_a_change),
