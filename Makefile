@@ -184,13 +184,16 @@ $B/tests/fuzz/%_fuzz: $B/obj/tests/fuzz/%_fuzz.o \
 
 test-bins: $(UNIT_BIN) $(FUZZ_BIN)
 
-# Helpers of lab, bench and host tests: load generators, and libraries that
-# are preloaded into test peers.
+# Helpers of lab, bench and host tests: load generators, libraries that are
+# preloaded into test peers, a module to compare with.
 TOOLS := $(patsubst tests/bench/%.c,$B/tools/%,$(wildcard tests/bench/*.c)) \
 	$(patsubst tests/support/%.c,$B/tools/%.so,\
 	$(filter-out tests/support/fuzz_replay.c,$(wildcard tests/support/*.c)))
 $B/obj/tests/bench/%.o: tests/bench/%.c $B/flags $(SRTP_LIB)
 	$(compile) -isystem $(SRTP)/include -c -o $@ $<
+$B/obj/tests/support/net_out.o: private FLAGS += \
+	-fasm -DMOD_NAME='"net_out"' @$(KAM_FLAGS)
+$B/obj/tests/support/net_out.o: $(KAM_FLAGS)
 $B/tools/%.so: $B/obj/tests/support/%.o
 	@mkdir -p $(@D); echo "  LD      $@"
 	@$(CC) -shared -pthread $(SAN) -o $@ $< -ldl

@@ -68,14 +68,20 @@ def interval(values):
     return statistics.median(ordered), ordered[drop], ordered[n - 1 - drop]
 
 
-def report(what, numerator, denominator, bound, unit):
-    """One line of the bench: medians, ratio with interval, the budget."""
+def ratio(what, numerator, denominator, unit):
+    """Prints medians and their ratio with its interval. -> the ratio"""
     ratios = [a / b for a, b in zip(numerator, denominator)]
     middle, low, high = interval(ratios)
-    sign, limit = bound
-    met = middle <= limit if sign == "<=" else middle >= limit
     print(f"{what}: {statistics.median(numerator):.4g} / "
           f"{statistics.median(denominator):.4g} {unit}, ratio {middle:.3f} "
-          f"[{low:.3f}, {high:.3f}] over {len(ratios)} pairs; budget {sign} "
-          f"{limit}: {'met' if met else 'MISSED'}", flush=True)
+          f"[{low:.3f}, {high:.3f}] over {len(ratios)} pairs", end="")
+    return middle
+
+
+def report(what, numerator, denominator, bound, unit):
+    """One line of the bench: medians, ratio with interval, the budget."""
+    middle = ratio(what, numerator, denominator, unit)
+    sign, limit = bound
+    met = middle <= limit if sign == "<=" else middle >= limit
+    print(f"; budget {sign} {limit}: {'met' if met else 'MISSED'}", flush=True)
     return met

@@ -31,7 +31,7 @@ def edge(build, name, port, count):
     with open(path, encoding="ascii") as f:
         text = f.read()
     pki.write(path, text.replace("ca_file =", f"crl_file = {folder}/list.pem\nca_file =", 1))
-    return signalling.Edge(name, port, folder, build, True, shared_mb=SHARED_MB)
+    return signalling.Edge(name, port, folder, build, signalling.OURS, shared_mb=SHARED_MB)
 
 
 def run(build):

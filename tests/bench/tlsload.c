@@ -1,15 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Load over mutual TLS, one thread, blocking: either warm OPTIONS on a few
- * connections, each with WINDOW requests under way, or full handshakes
+ * Load over mutual TLS, one thread, blocking: either COUNT warm OPTIONS on
+ * CONNS connections, each with WINDOW requests under way, or full handshakes
  * one after the other. Everything that is sent is made before the clock
- * starts. Prints "done SECONDS" or fails; the bench reads the server's CPU.
+ * starts. Handshakes print "done SECONDS" or fail; the bench reads the
+ * server's CPU.
+ * requests: several servers take turns; prints "ready", goes on with a line on
+ * stdin, prints "done", ends with another line and prints SECONDS of each.
  * resumed: handshakes that take up the session of a first one, or it fails.
  * A flood is handshakes of which any may fail: "done SECONDS SERVED REFUSED".
  *
- *   tlsload requests|handshakes|resumed|flood HOST PORT SOURCE CERT KEY CA COUNT
- *           [CONNS WINDOW]
+ *   tlsload requests HOST PORT[,PORT..] SOURCE CERT KEY CA COUNT CONNS WINDOW
+ *   tlsload handshakes|resumed|flood HOST PORT SOURCE CERT KEY CA COUNT
  *
  * CERT - is a client without a certificate.
  */
@@ -28,6 +31,8 @@
 #define CONNS_MAX 64
 #define REQUEST_OCTETS 512
 #define READ_OCTETS 65536
+#define SERVERS_MAX 4
+#define TURN_REQUESTS 1024
 
 struct conn {
 	SSL *ssl;
@@ -169,32 +174,80 @@ static void read_window(SSL *ssl)
 	}
 }
 
-static double run_requests(SSL_CTX *ctx, const struct sockaddr_in *from,
-		const struct sockaddr_in *to, const char *source, long count, int conns)
+/* Whoever runs this reads the servers' CPU now, and lets it go on */
+static void await_word(const char *what)
 {
-	struct conn c[CONNS_MAX] = {0};
-	long rounds = count / ((long)window * conns);
-	double start;
+	printf("%s\n", what);
+	fflush(stdout);
+	if(getchar() == EOF)
+		die("nobody waits for the end");
+}
 
+/* One server under load, with connections of its own */
+struct server {
+	struct conn c[CONNS_MAX];
+	struct sockaddr_in to;
+	double seconds;
+};
+
+static void open_conns(SSL_CTX *ctx, const struct sockaddr_in *from,
+		struct server *server, const char *source, int conns)
+{
 	for(int i = 0; i < conns; i++) {
-		c[i].ssl = dial(ctx, from, to);
-		make_window(&c[i], i, source);
-		write_window(&c[i]);
-		read_window(c[i].ssl); /* warm */
+		server->c[i].ssl = dial(ctx, from, &server->to);
+		make_window(&server->c[i], i, source);
+		write_window(&server->c[i]);
+		read_window(server->c[i].ssl); /* warm */
 	}
-	start = now_sec();
+}
+
+static void run_rounds(struct server *server, long rounds, int conns)
+{
+	double start = now_sec();
+
 	for(long r = 0; r < rounds; r++) {
 		for(int i = 0; i < conns; i++)
-			write_window(&c[i]);
+			write_window(&server->c[i]);
 		for(int i = 0; i < conns; i++)
-			read_window(c[i].ssl);
+			read_window(server->c[i].ssl);
 	}
-	start = now_sec() - start;
-	for(int i = 0; i < conns; i++) {
-		hang_up(c[i].ssl);
-		free_window(&c[i]);
+	server->seconds += now_sec() - start;
+}
+
+/* The servers take turns of some 30 ms, so that what changes on the machine
+ * meanwhile changes for all of them */
+static void run_requests(
+		SSL_CTX *ctx, const struct sockaddr_in *from, char **argv, int conns)
+{
+	static struct server servers[SERVERS_MAX];
+	long left = atol(argv[8]) / ((long)window * conns);
+	long turn = TURN_REQUESTS / ((long)window * conns);
+	int n = 0;
+
+	for(char *port = strtok(argv[3], ","); port && n < SERVERS_MAX;
+			port = strtok(NULL, ","), n++) {
+		servers[n].to = address(argv[2], atoi(port));
+		open_conns(ctx, from, &servers[n], argv[4], conns);
 	}
-	return start;
+	for(int s = 0; s < n; s++) {
+		run_rounds(&servers[s], turn, conns); /* warm */
+		servers[s].seconds = 0;
+	}
+	await_word("ready");
+	for(int t = 0; left > 0; left -= turn, t++) {
+		if(turn > left)
+			turn = left;
+		for(int s = 0; s < n; s++)
+			run_rounds(&servers[(s + t) % n], turn, conns);
+	}
+	await_word("done");
+	for(int s = 0; s < n; s++) {
+		printf("%.6f%s", servers[s].seconds, s + 1 < n ? " " : "\n");
+		for(int i = 0; i < conns; i++) {
+			hang_up(servers[s].c[i].ssl);
+			free_window(&servers[s].c[i]);
+		}
+	}
 }
 
 static double run_handshakes(SSL_CTX *ctx, const struct sockaddr_in *from,
@@ -266,7 +319,7 @@ int main(int argc, char **argv)
 	if(argc > 10)
 		window = atoi(argv[10]);
 	if(argc < 9 || conns < 1 || conns > CONNS_MAX || window < 1
-			|| window > WINDOW_MAX)
+			|| window > WINDOW_MAX || conns * window > TURN_REQUESTS)
 		die("usage: requests|handshakes|resumed|flood HOST PORT SOURCE CERT "
 			"KEY CA COUNT [CONNS WINDOW]");
 	signal(SIGPIPE, SIG_IGN);
@@ -283,7 +336,9 @@ int main(int argc, char **argv)
 		die("cannot read the certificates");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	if(strcmp(argv[1], "flood") == 0) {
+	if(strcmp(argv[1], "requests") == 0) {
+		run_requests(ctx, &from, argv, conns);
+	} else if(strcmp(argv[1], "flood") == 0) {
 		seconds = run_flood(ctx, &from, &to, atol(argv[8]), &served);
 		printf("done %.6f %ld %ld\n", seconds, served, atol(argv[8]) - served);
 	} else if(strcmp(argv[1], "resumed") == 0) {
@@ -292,10 +347,7 @@ int main(int argc, char **argv)
 		printf("done %.6f\n", seconds);
 		SSL_SESSION_free(session);
 	} else {
-		seconds = strcmp(argv[1], "requests") == 0
-						  ? run_requests(ctx, &from, &to, argv[4],
-								  atol(argv[8]), conns)
-						  : run_handshakes(ctx, &from, &to, atol(argv[8]));
+		seconds = run_handshakes(ctx, &from, &to, atol(argv[8]));
 		printf("done %.6f\n", seconds);
 	}
 	SSL_CTX_free(ctx);
