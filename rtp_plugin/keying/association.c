@@ -60,10 +60,8 @@ static bool same_path(const struct tg_key_path *a, const struct tg_key_path *b)
 static void say(
 		struct tg_association *a, enum tg_reason reason, const char *text)
 {
-	struct tg_key *k = a->owner->key;
-
-	k->reason = reason;
-	snprintf(k->detail, TG_KEY_DETAIL_OCTETS, "%s", text);
+	a->owner->key->reason = reason;
+	snprintf(a->owner->detail, sizeof(a->owner->detail), "%s", text);
 }
 
 static void give_up(struct tg_association *a)

@@ -30,7 +30,6 @@ struct remote {
 
 struct dtls {
 	struct tg_key key;
-	char detail[TG_KEY_DETAIL_OCTETS];
 	struct tg_handshake_owner owner;
 	struct tg_association part[TG_KEY_COMPONENTS];
 	bool has_rtcp; /* a component of its own */
@@ -158,7 +157,7 @@ static enum tg_key_rc write_lines(const struct dtls *d, const char *setup,
 		bool tls_id, struct tg_key_lines *out)
 {
 	if(!tg_key_lines_add(out, "a=fingerprint:%s",
-			   tg_key_cert_fingerprint(d->key.host->cert))
+			   tg_key_cert_fingerprint(d->owner.host->cert))
 			|| !tg_key_lines_add(out, "a=setup:%s", setup)
 			|| (tls_id && !tg_key_lines_add(out, "a=tls-id:%s", d->tls_id)))
 		return TG_KEY_ROOM;
@@ -183,7 +182,7 @@ static void agree(struct dtls *d, const struct remote *r,
 	if(!begin)
 		return;
 	d->key.reason = TG_REASON_NONE;
-	d->key.detail[0] = '\0';
+	d->owner.detail[0] = '\0';
 	for(size_t i = 0; i < parts(d); i++) {
 		tg_association_begin(&d->part[i], role);
 		tg_association_judge(&d->part[i]);
@@ -195,7 +194,7 @@ static enum tg_key_rc offer(
 {
 	struct dtls *d = dtls_of(k);
 
-	if(!has_suite(&k->profile))
+	if(!has_suite(&d->owner.profile))
 		return TG_KEY_NO_SUITE;
 	if(fresh || d->tls_id[0] == '\0') {
 		if(!new_tls_id(d))
@@ -219,7 +218,7 @@ static enum tg_key_rc take_answer(
 
 	if(!d->offered)
 		return TG_KEY_ORDER;
-	rc = read_remote(&k->profile, m, &r);
+	rc = read_remote(&d->owner.profile, m, &r);
 	if(rc != TG_KEY_OK)
 		return rc;
 	role = role_in_answer(r.setup);
@@ -234,7 +233,7 @@ static enum tg_key_rc take_offer(struct tg_key *k, const struct tg_sdp_media *m)
 {
 	struct dtls *d = dtls_of(k);
 	struct remote r;
-	enum tg_key_rc rc = read_remote(&k->profile, m, &r);
+	enum tg_key_rc rc = read_remote(&d->owner.profile, m, &r);
 
 	if(rc == TG_KEY_OK && role_in_offer(r.setup) == TG_DTLS_UNDECIDED)
 		rc = TG_KEY_MALFORMED;
@@ -279,16 +278,43 @@ static enum tg_key_rc answer(
 
 /* ---- the object --------------------------------------------------------- */
 
+/* With copies of the profile's names behind it */
+static struct dtls *alloc(const struct tg_key_profile *profile)
+{
+	size_t names = 0;
+	struct dtls *d;
+	char *name;
+
+	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++)
+		names += profile->identity[i].len;
+	d = calloc(1, sizeof(*d) + names);
+	if(!d)
+		return NULL;
+	d->owner.profile = *profile;
+	name = (char *)(d + 1);
+	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++) {
+		struct tg_span *s = &d->owner.profile.identity[i];
+
+		if(s->len == 0)
+			continue;
+		memcpy(name, s->ptr, s->len);
+		s->ptr = name;
+		name += s->len;
+	}
+	return d;
+}
+
 struct tg_key *tg_dtls_new(const struct tg_key_profile *profile,
 		const struct tg_key_host *host, void *user)
 {
-	struct dtls *d = (struct dtls *)tg_key_alloc(
-			sizeof(*d), &tg_dtls_ops, profile, host, user);
+	struct dtls *d = alloc(profile);
 
 	if(!d)
 		return NULL;
-	d->key.detail = d->detail;
+	d->key.ops = &tg_dtls_ops;
 	d->owner.key = &d->key;
+	d->owner.host = host;
+	d->owner.user = user;
 	for(int c = 0; c < TG_KEY_COMPONENTS; c++)
 		tg_association_init(&d->part[c], &d->owner, (enum tg_key_component)c);
 	return &d->key;
@@ -301,7 +327,7 @@ static struct tg_key *fork_key(const struct tg_key *k, void *user)
 
 	if(!d->offered)
 		return NULL;
-	f = (struct dtls *)tg_dtls_new(&k->profile, k->host, user);
+	f = (struct dtls *)tg_dtls_new(&d->owner.profile, d->owner.host, user);
 	if(!f)
 		return NULL;
 	f->has_rtcp = d->has_rtcp;
@@ -310,6 +336,11 @@ static struct tg_key *fork_key(const struct tg_key *k, void *user)
 	for(size_t i = 0; i < parts(f); i++)
 		tg_association_begin(&f->part[i], TG_DTLS_UNDECIDED);
 	return &f->key;
+}
+
+const char *tg_dtls_detail(const struct tg_key *k)
+{
+	return dtls_of_const(k)->owner.detail;
 }
 
 static void free_key(struct tg_key *k)

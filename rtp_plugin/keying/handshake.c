@@ -84,11 +84,11 @@ static bool offer_profiles(SSL *ssl, const struct tg_key_profile *p)
 static int bio_write(BIO *bio, const char *octet, int octets)
 {
 	struct tg_handshake *h = BIO_get_data(bio);
-	const struct tg_key *k = h->owner->key;
+	const struct tg_handshake_owner *o = h->owner;
 
 	BIO_clear_retry_flags(bio);
 	if(octets > 0)
-		k->host->send(k->user, h->component, &h->path, (const uint8_t *)octet,
+		o->host->send(o->user, h->component, &h->path, (const uint8_t *)octet,
 				(size_t)octets);
 	return octets;
 }
@@ -148,7 +148,7 @@ static bool make_cookie(SSL *ssl, uint8_t out[COOKIE_OCTETS])
 	text[17] = (uint8_t)(p->port >> 8);
 	text[18] = (uint8_t)p->port;
 	text[19] = (uint8_t)h->component;
-	if(!HMAC(EVP_sha256(), h->owner->key->host->cookie_secret, 32, text,
+	if(!HMAC(EVP_sha256(), h->owner->host->cookie_secret, 32, text,
 			   sizeof(text), mac, &n)
 			|| n < COOKIE_OCTETS)
 		return false;
@@ -177,10 +177,8 @@ static int verify_cookie(SSL *ssl, const unsigned char *got, unsigned octets)
 static void set_failure(
 		struct tg_handshake *h, enum tg_reason reason, const char *detail)
 {
-	struct tg_key *k = h->owner->key;
-
-	k->reason = reason;
-	snprintf(k->detail, TG_KEY_DETAIL_OCTETS, "%s", detail);
+	h->owner->key->reason = reason;
+	snprintf(h->owner->detail, sizeof(h->owner->detail), "%s", detail);
 }
 
 static bool digest_fits(const struct tg_fingerprint *f, X509 *cert)
@@ -196,18 +194,17 @@ static bool digest_fits(const struct tg_fingerprint *f, X509 *cert)
 static bool chain_fits(struct tg_handshake *h, X509 *leaf,
 		STACK_OF(X509) *untrusted, int *error)
 {
-	const struct tg_key *k = h->owner->key;
-	struct tg_x509_ask ask = {.identity = k->profile.identity,
+	const struct tg_handshake_owner *o = h->owner;
+	struct tg_x509_ask ask = {.identity = o->profile.identity,
 			.eku = TG_X509_EKU_ROLE,
 			.peer_is_client = !h->client};
 	struct tg_x509_answer answer = {0};
 
-	while(ask.n_identity < sizeof(k->profile.identity)
-								   / sizeof(k->profile.identity[0])
-			&& k->profile.identity[ask.n_identity].len > 0)
+	while(ask.n_identity < TG_KEY_IDENTITIES_MAX
+			&& o->profile.identity[ask.n_identity].len > 0)
 		ask.n_identity++;
-	ask.at = k->host->now_sec ? (time_t)k->host->now_sec() : time(NULL);
-	tg_x509_verify(k->profile.trust, leaf, untrusted, &ask, &answer);
+	ask.at = o->host->now_sec ? (time_t)o->host->now_sec() : time(NULL);
+	tg_x509_verify(o->profile.trust, leaf, untrusted, &ask, &answer);
 	if(answer.reason == TG_REASON_NONE)
 		return true;
 	*error = tg_x509_alert_error(answer.reason);
@@ -237,7 +234,7 @@ static int judge(X509_STORE_CTX *store, void *unused)
 					"the certificate's fingerprint is not the signalled one");
 			error = X509_V_ERR_CERT_REJECTED;
 		} else {
-			fits = !h->owner->key->profile.trust
+			fits = !h->owner->profile.trust
 				   || chain_fits(h, leaf, X509_STORE_CTX_get0_untrusted(store),
 						   &error);
 		}
@@ -298,7 +295,6 @@ bool tg_handshake_open(struct tg_handshake *h, struct tg_handshake_owner *owner,
 		enum tg_key_component component, bool client,
 		const struct tg_key_path *path, uint64_t now_ms)
 {
-	const struct tg_key *k = owner->key;
 	BIO *bio = NULL;
 	SSL *ssl = NULL;
 
@@ -310,18 +306,18 @@ bool tg_handshake_open(struct tg_handshake *h, struct tg_handshake_owner *owner,
 	h->born_ms = now_ms;
 	h->state = TG_HS_FAILED;
 	if(datagram_method && ex_index >= 0) {
-		ssl = SSL_new(tg_key_cert_ctx(k->host->cert));
+		ssl = SSL_new(tg_key_cert_ctx(owner->host->cert));
 		bio = BIO_new(datagram_method);
 	}
 	if(!ssl || !bio || !SSL_set_ex_data(ssl, ex_index, h)
-			|| !offer_profiles(ssl, &k->profile)) {
+			|| !offer_profiles(ssl, &owner->profile)) {
 		BIO_free(bio);
 		SSL_free(ssl);
 		return false;
 	}
 	BIO_set_data(bio, h);
 	SSL_set_bio(ssl, bio, bio);
-	SSL_set_mtu(ssl, k->host->mtu ? k->host->mtu : MTU_DEFAULT);
+	SSL_set_mtu(ssl, owner->host->mtu ? owner->host->mtu : MTU_DEFAULT);
 	DTLS_set_timer_cb(ssl, timer);
 	if(client)
 		SSL_set_connect_state(ssl);
@@ -483,7 +479,7 @@ bool tg_handshake_export(const struct tg_handshake *h, struct tg_srtp_keys *rx,
 	bool ok;
 
 	if(!tg_srtp_shape(suite, &shape)
-			|| tg_key_rank(&h->owner->key->profile, suite) < 0)
+			|| tg_key_rank(&h->owner->profile, suite) < 0)
 		return false;
 	salt = block + 2 * shape.key_octets;
 	ok = SSL_export_keying_material(h->ssl, block,

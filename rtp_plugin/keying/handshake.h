@@ -20,7 +20,11 @@ struct tg_fingerprint {
 /* What all handshakes of one object have in common; borrowed */
 struct tg_handshake_owner {
 	struct tg_key *key;
+	struct tg_key_profile profile;
+	const struct tg_key_host *host;
+	void *user; /* for host->send */
 	struct tg_fingerprint remote;
+	char detail[TG_KEY_DETAIL_OCTETS];
 };
 
 enum tg_handshake_state {

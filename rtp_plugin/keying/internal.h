@@ -13,18 +13,9 @@
 /* The first member of each kind's object */
 struct tg_key {
 	const struct tg_key_ops *ops;
-	struct tg_key_profile profile;
-	const struct tg_key_host *host;
-	void *user;
 	uint32_t generation;
 	enum tg_reason reason;
-	char *detail; /* of TG_KEY_DETAIL_OCTETS; NULL: it never has one */
 };
-
-/* Zeroed memory of that size with its first member filled; NULL: no memory */
-struct tg_key *tg_key_alloc(size_t octets, const struct tg_key_ops *ops,
-		const struct tg_key_profile *profile, const struct tg_key_host *host,
-		void *user);
 
 /* Place of a suite in the profile's order; -1 when it is not admitted */
 int tg_key_rank(const struct tg_key_profile *profile, enum tg_suite suite);
@@ -36,7 +27,7 @@ bool tg_key_lines_add(struct tg_key_lines *lines, const char *fmt, ...)
 /* ---- SDES --------------------------------------------------------------- */
 
 extern const struct tg_key_ops tg_sdes_ops;
-struct tg_key *tg_sdes_new(const struct tg_key_profile *profile, void *user);
+struct tg_key *tg_sdes_new(const struct tg_key_profile *profile);
 enum tg_key_rc tg_sdes_can_take(
 		const struct tg_key_profile *profile, const struct tg_sdp_media *m);
 void tg_sdes_facts(const struct tg_key *k, struct tg_key_facts *out);
@@ -59,6 +50,7 @@ void tg_dtls_datagram(struct tg_key *k, enum tg_key_component component,
 int64_t tg_dtls_timeout_ms(const struct tg_key *k, uint64_t now_ms);
 void tg_dtls_tick(struct tg_key *k, uint64_t now_ms);
 void tg_dtls_facts(const struct tg_key *k, struct tg_key_facts *out);
+const char *tg_dtls_detail(const struct tg_key *k);
 bool tg_dtls_peer(const struct tg_key *k, enum tg_key_component component,
 		struct tg_key_path *out);
 

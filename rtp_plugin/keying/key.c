@@ -6,7 +6,6 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "keying/internal.h"
@@ -81,36 +80,6 @@ bool tg_key_lines_add(struct tg_key_lines *lines, const char *fmt, ...)
 
 /* ---- objects ------------------------------------------------------------ */
 
-struct tg_key *tg_key_alloc(size_t octets, const struct tg_key_ops *ops,
-		const struct tg_key_profile *profile, const struct tg_key_host *host,
-		void *user)
-{
-	size_t names = 0;
-	struct tg_key *k;
-	char *name;
-
-	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++)
-		names += profile->identity[i].len;
-	k = calloc(1, octets + names);
-	if(!k)
-		return NULL;
-	k->ops = ops;
-	k->profile = *profile;
-	name = (char *)k + octets;
-	for(size_t i = 0; i < TG_KEY_IDENTITIES_MAX; i++) {
-		struct tg_span *s = &k->profile.identity[i];
-
-		if(s->len == 0)
-			continue;
-		memcpy(name, s->ptr, s->len);
-		s->ptr = name;
-		name += s->len;
-	}
-	k->host = host;
-	k->user = user;
-	return k;
-}
-
 int tg_key_rank(const struct tg_key_profile *profile, enum tg_suite suite)
 {
 	for(int i = 0; i < TG_SUITES_MAX; i++) {
@@ -127,7 +96,7 @@ struct tg_key *tg_key_new(enum tg_kx kx, const struct tg_key_profile *profile,
 {
 	switch(kx) {
 		case TG_KX_SDES:
-			return tg_sdes_new(profile, user);
+			return tg_sdes_new(profile);
 		case TG_KX_DTLS:
 			return host && host->cert && host->send
 						   ? tg_dtls_new(profile, host, user)
@@ -223,7 +192,7 @@ enum tg_reason tg_key_reason(const struct tg_key *k)
 
 const char *tg_key_detail(const struct tg_key *k)
 {
-	return k->detail ? k->detail : "";
+	return k->ops->kx == TG_KX_DTLS ? tg_dtls_detail(k) : "";
 }
 
 void tg_key_facts(const struct tg_key *k, struct tg_key_facts *out)

@@ -28,7 +28,10 @@ struct local {
 
 struct sdes {
 	struct tg_key key;
-	struct local *local; /* on the heap, one a suite */
+	struct local *local;           /* on the heap, one a suite */
+	uint8_t suites[TG_SUITES_MAX]; /* of the profile */
+	uint8_t mki_octets;
+	uint8_t lifetime_log2;
 	uint8_t n_local;
 	uint8_t n_offered;
 	uint8_t offered[TG_SUITES_MAX]; /* enum tg_suite, by tag - 1 */
@@ -123,9 +126,9 @@ static enum tg_key_rc make_local(struct sdes *s, enum tg_suite suite)
 		forget_local(s, suite);
 		return TG_KEY_INTERNAL;
 	}
-	if(s->key.profile.lifetime_log2)
-		m->lifetime = (uint64_t)1 << s->key.profile.lifetime_log2;
-	m->mki_octets = s->key.profile.mki_octets;
+	if(s->lifetime_log2)
+		m->lifetime = (uint64_t)1 << s->lifetime_log2;
+	m->mki_octets = s->mki_octets;
 	m->mki = m->mki_octets ? 1 : 0;
 	return TG_KEY_OK;
 }
@@ -238,8 +241,8 @@ static enum tg_key_rc offer(
 
 	if(fresh)
 		forget_locals(s);
-	for(; n < TG_SUITES_MAX && k->profile.suite[n] && rc == TG_KEY_OK; n++) {
-		enum tg_suite suite = k->profile.suite[n];
+	for(; n < TG_SUITES_MAX && s->suites[n] && rc == TG_KEY_OK; n++) {
+		enum tg_suite suite = (enum tg_suite)s->suites[n];
 
 		rc = make_local(s, suite);
 		s->offered[n] = (uint8_t)suite;
@@ -336,11 +339,23 @@ enum tg_key_rc tg_sdes_can_take(
 	return rc;
 }
 
+/* What of it is kept */
+static struct tg_key_profile profile_of(const struct sdes *s)
+{
+	struct tg_key_profile p = {
+			.mki_octets = s->mki_octets, .lifetime_log2 = s->lifetime_log2};
+
+	for(size_t i = 0; i < TG_SUITES_MAX; i++)
+		p.suite[i] = (enum tg_suite)s->suites[i];
+	return p;
+}
+
 static enum tg_key_rc take_offer(struct tg_key *k, const struct tg_sdp_media *m)
 {
 	struct sdes *s = sdes_of(k);
+	struct tg_key_profile profile = profile_of(s);
 	struct tg_sdes_line line;
-	enum tg_key_rc rc = choose(&k->profile, m, &line);
+	enum tg_key_rc rc = choose(&profile, m, &line);
 
 	if(rc == TG_KEY_OK && is_ours(s, &line.keys))
 		rc = TG_KEY_MISMATCH;
@@ -405,20 +420,31 @@ static enum tg_key_rc answer(
 
 /* ---- the object --------------------------------------------------------- */
 
-struct tg_key *tg_sdes_new(const struct tg_key_profile *profile, void *user)
+struct tg_key *tg_sdes_new(const struct tg_key_profile *profile)
 {
-	return tg_key_alloc(sizeof(struct sdes), &tg_sdes_ops, profile, NULL, user);
+	struct sdes *s = calloc(1, sizeof(*s));
+
+	if(!s)
+		return NULL;
+	s->key.ops = &tg_sdes_ops;
+	for(size_t i = 0; i < TG_SUITES_MAX; i++)
+		s->suites[i] = (uint8_t)profile->suite[i];
+	s->mki_octets = profile->mki_octets;
+	s->lifetime_log2 = profile->lifetime_log2;
+	return &s->key;
 }
 
 static struct tg_key *fork_key(const struct tg_key *k, void *user)
 {
 	const struct sdes *s = sdes_of_const(k);
+	struct tg_key_profile profile = profile_of(s);
 	struct local *local;
 	struct sdes *f;
 
+	(void)user;
 	if(s->n_offered == 0)
 		return NULL;
-	f = (struct sdes *)tg_sdes_new(&k->profile, user);
+	f = (struct sdes *)tg_sdes_new(&profile);
 	local = f ? calloc(s->n_local, sizeof(*local)) : NULL;
 	if(!local) {
 		free(f);

@@ -223,11 +223,11 @@ static bool take_offer(struct tg_ngx *x, struct tg_ses_stream *st,
 	struct tg_key_profile profile;
 	enum tg_kx kx = TG_KX_NONE;
 
-	if(m->proto.len >= sizeof(st->proto))
+	if(m->proto.len > TG_SES_PROTO_OCTETS_MAX)
 		return tg_ngx_refuse(
 				x, TG_REASON_SDP_MALFORMED, "transport protocol too long");
-	memcpy(st->proto, m->proto.ptr, m->proto.len);
-	st->proto[m->proto.len] = '\0';
+	if(!tg_ses_stream_set_proto(st, m->proto))
+		return no_memory(x);
 	st->far.mux = m->rtcp_mux;
 	key_profile(x, st->leg, &profile);
 	for(int i = 0; i < TG_KX_MAX && kx == TG_KX_NONE; i++) {
@@ -368,11 +368,7 @@ static bool settle_forks(struct tg_ngx *x, struct tg_ses_leg *leg, bool taken)
 {
 	bool ok = true;
 
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		struct tg_ses_stream *st = leg->stream[i];
-
-		if(st == NULL)
-			continue;
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
 		pthread_mutex_lock(&st->lock);
 		if(!taken)
 			tg_ses_fork_back(st);
@@ -537,8 +533,8 @@ static void pass_plain(
 
 static bool fell_to_clear(const struct tg_ses_leg *leg)
 {
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		if(leg->stream[i] != NULL && leg->stream[i]->clear)
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
+		if(st->clear)
 			return true;
 	}
 	return false;
@@ -641,15 +637,12 @@ bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg)
 {
 	uint64_t order = x->bound_before;
 
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		struct tg_ses_socket *s;
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
+		struct tg_ses_socket *s = tg_ses_call_next_held(x->call, order);
 
-		if(leg->stream[i] == NULL)
-			continue;
-		s = tg_ses_call_next_held(x->call, order);
 		if(s == NULL)
 			return true;
-		if(!attach_pair(x, leg->stream[i], s, &order))
+		if(!attach_pair(x, st, s, &order))
 			return tg_ngx_refuse(x, TG_REASON_INTERNAL,
 					"the sockets of a forked answer are not clear");
 	}

@@ -75,18 +75,13 @@ void tg_ses_hash_wide(struct tg_span text, uint64_t out[2])
 
 static struct tg_ses_call *call_new(struct tg_span call_id, uint64_t hash)
 {
-	struct tg_ses_call *c = calloc(1, sizeof(*c));
+	struct tg_ses_call *c = calloc(1, sizeof(*c) + call_id.len + 1);
 
 	if(c == NULL)
 		return NULL;
-	c->call_id = malloc(call_id.len + 1);
-	if(c->call_id == NULL) {
-		free(c);
-		return NULL;
-	}
+	c->call_id = (char *)(c + 1);
 	if(call_id.len != 0)
-		memcpy(c->call_id, call_id.ptr, call_id.len);
-	c->call_id[call_id.len] = '\0';
+		memcpy(c + 1, call_id.ptr, call_id.len);
 	c->call_id_len = call_id.len;
 	c->hash = hash;
 	c->made_sec = (uint64_t)time(NULL);
@@ -177,6 +172,14 @@ void tg_ses_context_free(struct tg_srtp **ctx, enum tg_srtp_dir dir)
 
 /* ---- the end of a call --------------------------------------------------- */
 
+static char nothing[1]; /* the name that takes no memory */
+
+static void name_free(char *name)
+{
+	if(name != nothing)
+		free(name);
+}
+
 static void stream_free(struct tg_ses_stream *st)
 {
 	if(st == NULL)
@@ -185,13 +188,20 @@ static void stream_free(struct tg_ses_stream *st)
 	sums_keep(st);
 	pthread_mutex_destroy(&st->lock);
 	free(st->ice_password);
+	name_free(st->proto);
 	free(st);
 }
 
 static void leg_free(struct tg_ses_leg *leg)
 {
-	free(leg->tag);
-	free(leg->branch);
+	struct tg_ses_stream *next;
+
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = next) {
+		next = st->next;
+		stream_free(st);
+	}
+	name_free(leg->tag);
+	name_free(leg->branch);
 	free(leg->names);
 	free(leg);
 }
@@ -206,12 +216,9 @@ void tg_ses_call_put(struct tg_ses_call *c)
 		return;
 	for(leg = c->leg; leg != NULL; leg = next) {
 		next = leg->next;
-		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++)
-			stream_free(leg->stream[i]);
 		leg_free(leg);
 	}
 	pthread_mutex_destroy(&c->lock);
-	free(c->call_id);
 	free(c);
 }
 
@@ -378,12 +385,12 @@ static bool own_name(char **out, struct tg_span s)
 
 	if(octets > TG_SES_TAG_OCTETS_MAX + 1)
 		return false;
-	name = malloc(octets);
-	if(name == NULL || !copy_name(name, octets, s)) {
-		free(name);
+	name = octets > 1 ? malloc(octets) : nothing;
+	if(name == NULL || (octets > 1 && !copy_name(name, octets, s))) {
+		name_free(name);
 		return false;
 	}
-	free(*out);
+	name_free(*out);
 	*out = name;
 	return true;
 }
@@ -414,12 +421,10 @@ bool tg_ses_leg_set_profile(
 	free(leg->names); /* the profile given may have been its own */
 	leg->names = names;
 	leg->closed = false;
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		if(leg->stream[i] == NULL)
-			continue;
-		pthread_mutex_lock(&leg->stream[i]->lock);
-		leg->stream[i]->replay_window = profile->replay_window;
-		pthread_mutex_unlock(&leg->stream[i]->lock);
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
+		pthread_mutex_lock(&st->lock);
+		st->replay_window = profile->replay_window;
+		pthread_mutex_unlock(&st->lock);
 	}
 	return true;
 }
@@ -468,11 +473,7 @@ static void set_mode(struct tg_ses_stream *st, enum tg_ses_mode mode)
 void tg_ses_leg_close(struct tg_ses_leg *leg)
 {
 	leg->closed = true;
-	for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-		struct tg_ses_stream *st = leg->stream[i];
-
-		if(st == NULL)
-			continue;
+	for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
 		pthread_mutex_lock(&st->lock);
 		set_mode(st, TG_SES_HELD);
 		tg_ses_stream_close(st);
@@ -485,21 +486,30 @@ void tg_ses_leg_close(struct tg_ses_leg *leg)
 struct tg_ses_stream *tg_ses_stream_get(
 		struct tg_ses_leg *leg, unsigned index, bool make)
 {
-	struct tg_ses_stream *st;
+	struct tg_ses_stream **at = &leg->stream, *st;
 
 	if(index >= TG_SES_STREAMS_MAX)
 		return NULL;
-	if(leg->stream[index] != NULL || !make)
-		return leg->stream[index];
-	st = calloc(1, sizeof(*st));
+	while(*at != NULL && (*at)->index < index)
+		at = &(*at)->next;
+	if(*at != NULL && (*at)->index == index)
+		return *at;
+	st = make ? calloc(1, sizeof(*st)) : NULL;
 	if(st == NULL)
 		return NULL;
 	pthread_mutex_init(&st->lock, NULL);
 	st->leg = leg;
-	st->index = index;
+	st->index = (uint8_t)index;
+	st->proto = nothing;
 	st->replay_window = leg->profile.replay_window;
-	leg->stream[index] = st;
+	st->next = *at;
+	*at = st;
 	return st;
+}
+
+bool tg_ses_stream_set_proto(struct tg_ses_stream *st, struct tg_span proto)
+{
+	return proto.len <= TG_SES_PROTO_OCTETS_MAX && own_name(&st->proto, proto);
 }
 
 bool tg_ses_stream_attach(struct tg_ses_stream *st, struct tg_ses_socket *s,

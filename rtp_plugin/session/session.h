@@ -51,11 +51,11 @@ struct tg_ses_stream;
 struct tg_ses_socket {
 	atomic_uint refs; /* 0: on the free list */
 	atomic_int fd;
-	atomic_int mode;                        /* enum tg_ses_mode */
 	_Atomic(struct tg_ses_stream *) stream; /* while SECURED */
-	atomic_int component;                   /* enum tg_key_component */
-	struct tg_addr addr; /* bound to; the wildcard is all zero octets */
+	atomic_uchar mode;                      /* enum tg_ses_mode */
+	atomic_uchar component;                 /* enum tg_key_component */
 	uint16_t port;
+	struct tg_addr addr;        /* bound to; the wildcard is all zero octets */
 	uint64_t order;             /* sockets bound later have more */
 	uint64_t call_hash;         /* of the call-id it was bound for; 0 none */
 	struct tg_ses_call *call;   /* counted; NULL for sockets of plain calls */
@@ -123,25 +123,26 @@ struct tg_ses_fork {
 struct tg_ses_stream {
 	pthread_mutex_t lock;
 	struct tg_ses_leg *leg;
-	unsigned index;     /* of the m= line */
+	struct tg_ses_stream *next; /* of its leg, with a higher index */
+	uint16_t replay_window;
+	uint8_t index;      /* of the m= line */
 	bool clear;         /* a supported leg that fell to clear: mode PLAIN */
 	bool ice;           /* our last description had ICE */
 	bool ice_lite;      /* and said that our agent is lite */
 	bool ice_asked;     /* it was an offer, and is not answered yet */
+	bool moved;         /* local or remote changed since local keys were made */
 	char *ice_password; /* of our last description; NULL: none */
-	uint16_t replay_window;
+	char *proto;        /* of the far end's last offer: the answer repeats it */
 	struct tg_ses_far far; /* the one that answered last */
 	struct tg_ses_fork *fork;
 	struct tg_ses_fork *undo; /* present until its successor's answer is read */
 	/* the latest ones, to send from; others may be attached as well (ICE).
 	 * Borrowed from the call */
 	struct tg_ses_socket *socket[TG_KEY_COMPONENTS];
-	struct tg_key_path local; /* as our last description said */
-	bool moved;     /* local or remote changed since local keys were made */
-	char proto[32]; /* of the far end's last offer: the answer repeats it */
-	uint64_t drop[2][TG_SES_DROP_COUNT]; /* [rx, tx] */
-	uint64_t stun[2];
-	uint64_t dtls;
+	struct tg_key_path local;            /* as our last description said */
+	uint32_t drop[2][TG_SES_DROP_COUNT]; /* [rx, tx] */
+	uint32_t stun[2];
+	uint32_t dtls;
 };
 
 /* What streams have counted that are gone, and contexts whose keys are */
@@ -169,21 +170,21 @@ void tg_ses_context_free(struct tg_srtp **ctx, enum tg_srtp_dir dir);
 struct tg_ses_leg {
 	struct tg_ses_call *call;
 	struct tg_ses_leg *next;
-	char *tag;    /* own copy; "": not answered yet */
-	char *branch; /* own copy, via-branch; "" none */
+	char *tag;    /* "": not answered yet */
+	char *branch; /* via-branch; "" none */
 	char *names;  /* own copy: the peer's, NUL, its identity's, NUL */
 	struct tg_ng_profile profile; /* spans point into names */
 	bool closed;                  /* since its profile was set last */
-	struct tg_ses_stream *stream[TG_SES_STREAMS_MAX];
+	struct tg_ses_stream *stream; /* the first one */
 };
 
 struct tg_ses_call {
 	atomic_uint refs;
 	pthread_mutex_t lock;
-	bool dead;     /* deleted: keys are gone, sockets stay held */
-	bool restored; /* from Redis, without keys: waits for its end */
-	unsigned busy; /* exchanges in flight */
-	char *call_id;
+	bool dead;           /* deleted: keys are gone, sockets stay held */
+	bool restored;       /* from Redis, without keys: waits for its end */
+	unsigned busy;       /* exchanges in flight */
+	const char *call_id; /* behind it */
 	size_t call_id_len;
 	uint64_t hash;
 	uint64_t made_sec; /* UNIX */
@@ -243,6 +244,7 @@ bool tg_ses_leg_set_profile(
 bool tg_ses_leg_set_tag(struct tg_ses_leg *leg, struct tg_span tag);
 /* Wipes the keys of a leg and holds its sockets; it may be keyed again */
 void tg_ses_leg_close(struct tg_ses_leg *leg);
+/* make: when it is not there; NULL also for an index beyond the limit */
 struct tg_ses_stream *tg_ses_stream_get(
 		struct tg_ses_leg *leg, unsigned index, bool make);
 
@@ -261,6 +263,9 @@ uint64_t tg_ses_sockets_bound(void);
 /* The held socket without a stream that was bound next after `order` */
 struct tg_ses_socket *tg_ses_call_next_held(
 		struct tg_ses_call *c, uint64_t order);
+
+#define TG_SES_PROTO_OCTETS_MAX 31
+bool tg_ses_stream_set_proto(struct tg_ses_stream *st, struct tg_span proto);
 
 /* Puts every socket of the stream into the mode that st->clear says. Call and
  * stream locked */

@@ -18,7 +18,7 @@
 
 #include "session/ice.h"
 
-#define OBJECTS_AT_ONCE 36 /* a page, less what malloc needs */
+#define OBJECTS_AT_ONCE 39 /* a page, less what malloc needs */
 
 static _Atomic(struct tg_ses_socket *) *slots;
 static size_t n_slots;

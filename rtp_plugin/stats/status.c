@@ -60,11 +60,7 @@ static bool sum_call(void *ctx, struct tg_ses_call *c)
 	s->calls++;
 	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
 		s->legs++;
-		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-			struct tg_ses_stream *st = leg->stream[i];
-
-			if(st == NULL)
-				continue;
+		for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
 			pthread_mutex_lock(&st->lock);
 			add_stream(s, st);
 			pthread_mutex_unlock(&st->lock);
@@ -137,11 +133,7 @@ static bool print_call(void *ctx, struct tg_ses_call *c)
 		fprintf(f, " leg peer=");
 		put_name(f, leg->names);
 		fprintf(f, " level=%s\n", tg_level_name(leg->profile.level));
-		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-			struct tg_ses_stream *st = leg->stream[i];
-
-			if(st == NULL)
-				continue;
+		for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
 			pthread_mutex_lock(&st->lock);
 			print_stream(f, st);
 			pthread_mutex_unlock(&st->lock);
@@ -422,11 +414,7 @@ static bool tick_call(void *ctx, struct tg_ses_call *c)
 	uint64_t now = *(uint64_t *)ctx;
 
 	for(struct tg_ses_leg *leg = c->leg; leg != NULL; leg = leg->next) {
-		for(unsigned i = 0; i < TG_SES_STREAMS_MAX; i++) {
-			struct tg_ses_stream *st = leg->stream[i];
-
-			if(st == NULL)
-				continue;
+		for(struct tg_ses_stream *st = leg->stream; st != NULL; st = st->next) {
 			pthread_mutex_lock(&st->lock);
 			if(tick_stream(st, now))
 				tg_ses_timers_on();
