@@ -44,7 +44,9 @@ struct sdes {
 	uint32_t remote_kept;
 	struct tg_sdes_line *pending; /* that line, until it is agreed: then rx */
 	struct tg_srtp_master *rx;    /* on the heap */
-	struct tg_srtp_master tx;
+	/* what we send with, once it is no longer among the local keys as it was
+	 * agreed; on the heap, until the next agreement */
+	struct tg_srtp_master *tx;
 };
 
 static struct sdes *sdes_of(struct tg_key *k)
@@ -77,9 +79,34 @@ static void set_locals(struct sdes *s, struct local *local, size_t n)
 	s->n_local = (uint8_t)n;
 }
 
-static void forget_locals(struct sdes *s)
+static void drop_tx(struct sdes *s)
 {
+	if(s->tx)
+		tg_wipe(s->tx, sizeof(*s->tx));
+	free(s->tx);
+	s->tx = NULL;
+}
+
+/* Before local keys change: what is in force stays. False: out of memory */
+static bool keep_tx(struct sdes *s)
+{
+	const struct tg_srtp_master *m = find_local(s, s->suite);
+
+	if(!s->ready || s->tx || !m)
+		return true;
+	s->tx = malloc(sizeof(*s->tx));
+	if(s->tx)
+		*s->tx = *m;
+	return s->tx != NULL;
+}
+
+/* False: out of memory, and they stay */
+static bool forget_locals(struct sdes *s)
+{
+	if(!keep_tx(s))
+		return false;
 	set_locals(s, NULL, 0);
+	return true;
 }
 
 static void forget_local(struct sdes *s, enum tg_suite suite)
@@ -147,13 +174,16 @@ static void drop_pending(struct sdes *s)
 static bool in_force(
 		const struct sdes *s, enum tg_srtp_dir dir, struct tg_srtp_keys *out)
 {
+	const struct tg_srtp_master *from = dir == TG_SRTP_RX ? s->rx
+										: s->tx           ? s->tx
+												: find_local(s, s->suite);
+
 	memset(out, 0, sizeof(*out));
-	if(!s->ready)
+	if(!s->ready || !from)
 		return false;
 	out->suite = s->suite;
 	out->n = dir == TG_SRTP_RX ? s->n_rx : 1;
-	memcpy(out->master, dir == TG_SRTP_RX ? s->rx : &s->tx,
-			out->n * sizeof(*out->master));
+	memcpy(out->master, from, out->n * sizeof(*out->master));
 	return true;
 }
 
@@ -197,7 +227,6 @@ static enum tg_key_rc take_over(
 	drop_rx(s);
 	s->rx = rx;
 	s->n_rx = remote->n;
-	s->tx = *find_local(s, remote->suite);
 	s->suite = remote->suite;
 	s->ready = true;
 	s->key.generation++;
@@ -221,6 +250,7 @@ static enum tg_key_rc agree(struct sdes *s, const struct tg_srtp_keys *remote)
 	tg_srtp_keys_wipe(&ours);
 	if(rc != TG_KEY_OK)
 		return rc;
+	drop_tx(s);
 	/* a suite that comes back gets another key: tx refuses one that it had */
 	if(was != TG_SUITE_NONE && was != s->suite)
 		forget_local(s, was);
@@ -239,8 +269,8 @@ static enum tg_key_rc offer(
 	enum tg_key_rc rc = TG_KEY_OK;
 	size_t n = 0;
 
-	if(fresh)
-		forget_locals(s);
+	if(fresh && !forget_locals(s))
+		return TG_KEY_NO_MEMORY;
 	for(; n < TG_SUITES_MAX && s->suites[n] && rc == TG_KEY_OK; n++) {
 		enum tg_suite suite = (enum tg_suite)s->suites[n];
 
@@ -380,6 +410,8 @@ static enum tg_key_rc answer_to(struct sdes *s,
 	struct tg_srtp_master *local;
 	enum tg_key_rc rc = make_local(s, remote->suite);
 
+	if(rc == TG_KEY_OK && !keep_tx(s))
+		rc = TG_KEY_NO_MEMORY;
 	if(rc != TG_KEY_OK)
 		return rc;
 	/* as in the chosen line: the far end does what it wrote itself */
@@ -405,8 +437,8 @@ static enum tg_key_rc answer(
 
 	if(!s->has_offer)
 		return TG_KEY_ORDER;
-	if(fresh)
-		forget_locals(s);
+	if(fresh && !forget_locals(s))
+		return TG_KEY_NO_MEMORY;
 	if(s->pending)
 		remote = s->pending->keys;
 	else if(!in_force(s, TG_SRTP_RX, &remote))
@@ -480,8 +512,9 @@ static void free_key(struct tg_key *k)
 	struct sdes *s = sdes_of(k);
 
 	drop_pending(s);
-	forget_locals(s);
+	set_locals(s, NULL, 0);
 	drop_rx(s);
+	drop_tx(s);
 	tg_wipe(s, sizeof(*s));
 	free(s);
 }

@@ -678,8 +678,8 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 		return refuse_request(x, out);
 	if(!secured)
 		return TG_NGX_PASS;
-	tg_ses_hash_wide(body, x->digest);
 	if(x->command == TG_NGX_OFFER || x->command == TG_NGX_ANSWERED) {
+		tg_ses_hash_wide(body, x->digest);
 		seen = tg_ngx_cache_look(x->cookie, x->digest, &x->arena, out);
 		if(seen != TG_NGX_NEW)
 			return repeated(x, seen, out);

@@ -6,12 +6,6 @@
  */
 #include "ng/bencode.h"
 
-#include <stdio.h>
-
-#include "base/text.h"
-
-#define INT64_TEXT_OCTETS 24
-
 struct reader {
 	struct tg_span rest;
 	struct tg_arena *arena;
@@ -70,25 +64,26 @@ static bool read_string(struct reader *r, struct tg_span *out)
 	return true;
 }
 
+/* "iNUMBERe", NUMBER without a leading zero, and no "-0" */
 static bool read_integer(struct reader *r, int64_t *out)
 {
-	size_t end = tg_span_find(r->rest, 'e');
-	struct tg_span digits = tg_span_of(r->rest.ptr + 1, end ? end - 1 : 0);
-	bool negative = digits.len && digits.ptr[0] == '-';
-	uint64_t value;
+	struct tg_span in = r->rest;
+	size_t first = in.len > 1 && in.ptr[1] == '-' ? 2 : 1, n = first;
+	int64_t value = 0;
 
-	if(end == r->rest.len)
-		return false;
-	if(negative) {
-		digits.ptr++;
-		digits.len--;
+	for(; n < in.len && in.ptr[n] >= '0' && in.ptr[n] <= '9'; n++) {
+		int digit = in.ptr[n] - '0';
+
+		if(value > INT64_MAX / 10 || value * 10 > INT64_MAX - digit)
+			return false;
+		value = value * 10 + digit;
 	}
-	if(!tg_span_u64(digits, INT64_MAX, &value)
-			|| (digits.len > 1 && digits.ptr[0] == '0')
-			|| (negative && value == 0))
+	if(n == first || n == in.len || in.ptr[n] != 'e'
+			|| (in.ptr[first] == '0' && n - first > 1)
+			|| (first == 2 && value == 0))
 		return false;
-	*out = negative ? -(int64_t)value : (int64_t)value;
-	skip(r, end + 1);
+	*out = first == 2 ? -value : value;
+	skip(r, n + 1);
 	return true;
 }
 
@@ -240,26 +235,32 @@ static size_t put(char *at, const char *octets, size_t n)
 	return n;
 }
 
-/* Every string has its length before it: no format is read for that */
+static size_t put_digits(char *at, uint64_t n)
+{
+	size_t digits = 1;
+
+	for(uint64_t rest = n; rest >= 10; rest /= 10)
+		digits++;
+	for(size_t i = digits; at && i-- > 0; n /= 10)
+		at[i] = (char)('0' + n % 10);
+	return digits;
+}
+
 static size_t put_string(char *at, struct tg_span s)
 {
-	char head[INT64_TEXT_OCTETS];
-	struct tg_text w;
-	size_t used;
+	size_t used = put_digits(at, s.len);
 
-	tg_text_init(&w, head, sizeof(head));
-	tg_text_add_number(&w, s.len);
-	tg_text_add(&w, TG_SPAN(":"));
-	used = put(at, head, w.len);
+	used += put(at ? at + used : NULL, ":", 1);
 	return used + put(at ? at + used : NULL, s.ptr, s.len);
 }
 
 static size_t put_integer(char *at, int64_t v)
 {
-	char text[INT64_TEXT_OCTETS];
-	int n = snprintf(text, sizeof(text), "i%llde", (long long)v);
+	size_t used = put(at, "i-", v < 0 ? 2 : 1);
 
-	return put(at, text, (size_t)n);
+	used += put_digits(
+			at ? at + used : NULL, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+	return used + put(at ? at + used : NULL, "e", 1);
 }
 
 static size_t put_item(char *at, const struct tg_ben *item)

@@ -511,6 +511,11 @@ static void keys_in_force_stay_when_an_answer_is_bad(void **state)
 	media(&d, "7 AES_CM_128_HMAC_SHA1_80 inline:" KEY30B, NULL);
 	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_MISMATCH);
 	assert_true(tg_srtp_keys_eq(&was, material_of(a, TG_KEY_RTP, TG_SRTP_TX)));
+	assert_int_equal(tg_key_offer(a, true, &l), TG_KEY_OK);
+	assert_true(tg_srtp_keys_eq(&was, material_of(a, TG_KEY_RTP, TG_SRTP_TX)));
+	media(&d, "1 AES_CM_128_HMAC_SHA1_80 inline:" KEY30B, NULL);
+	assert_int_equal(tg_key_take_answer(a, &d.m), TG_KEY_OK);
+	assert_false(tg_srtp_keys_eq(&was, material_of(a, TG_KEY_RTP, TG_SRTP_TX)));
 	tg_key_free(a);
 }
 

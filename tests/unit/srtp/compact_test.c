@@ -243,8 +243,7 @@ static void blocks_live_in_the_room_as_far_as_it_goes(void **state)
 		if(in_room(c[i]))
 			n_in++;
 		else /* those behind it come from the heap as well */
-			assert_int_equal(
-					n_in, __builtin_popcountll(context.room_ends));
+			assert_int_equal(n_in, __builtin_popcountll(context.room_ends));
 	}
 	assert_ptr_equal(c[0], context.room);
 	assert_in_range(n_in, 2, 7);
