@@ -19,7 +19,7 @@
 
 #include "base/alloc.h"
 #include "keying/cert.h"
-#include "x509/x509.h"
+#include "keying/trust.h"
 
 #define FIRST_TIMER_US 250000
 #define LAST_TIMER_US 4000000
@@ -204,7 +204,7 @@ static bool chain_fits(struct tg_handshake *h, X509 *leaf,
 			&& o->profile.identity[ask.n_identity].len > 0)
 		ask.n_identity++;
 	ask.at = o->host->now_sec ? (time_t)o->host->now_sec() : time(NULL);
-	tg_x509_verify(o->profile.trust, leaf, untrusted, &ask, &answer);
+	tg_key_trust_verify(o->profile.trust, leaf, untrusted, &ask, &answer);
 	if(answer.reason == TG_REASON_NONE)
 		return true;
 	*error = tg_x509_alert_error(answer.reason);

@@ -32,7 +32,7 @@
 #include "sdp/sdp.h"
 #include "srtp/srtp.h"
 
-struct tg_x509_store;
+struct tg_key_trust; /* keying/trust.h */
 
 /* ---- results ------------------------------------------------------------ */
 
@@ -64,15 +64,15 @@ enum tg_key_component { TG_KEY_RTP = 0, TG_KEY_RTCP };
 
 #define TG_KEY_IDENTITIES_MAX 4
 
-/* Copied by tg_key_new, but for the trust store */
+/* Copied by tg_key_new, but for the trust */
 struct tg_key_profile {
 	enum tg_suite suite[TG_SUITES_MAX]; /* in order; NONE ends */
 	enum tg_dialect dialect;
 	uint8_t mki_octets;    /* of our offer; 0: none. SDES only */
 	uint8_t lifetime_log2; /* of our offer; 0: none, 20..48. SDES only */
 	/* DTLS: NULL trusts the signalled fingerprint alone; else the certificate
-	 * must chain to this store too and prove one of the identities */
-	const struct tg_x509_store *trust;
+	 * must chain to this too and prove one of the identities */
+	struct tg_key_trust *trust;
 	/* names; empty ends. None: names unchecked */
 	struct tg_span identity[TG_KEY_IDENTITIES_MAX];
 };
@@ -166,7 +166,7 @@ struct tg_key_ops {
 };
 
 /*
- * kx: SDES or DTLS. profile is copied with its identities; its trust store is
+ * kx: SDES or DTLS. profile is copied with its identities; its trust is
  * borrowed for the life of the object. host may be NULL for
  * SDES. user goes to host->send. NULL: out of memory or DTLS without a host.
  */

@@ -502,6 +502,30 @@ static void load_trust(void)
 	mount.host.trust = tg_mnt_trust_get;
 }
 
+/* In the thread of the status socket */
+static void reload(FILE *answer)
+{
+	struct tg_diags d;
+	char text[1024];
+	size_t peers = 0;
+
+	tg_diags_init(&d, &tg_alloc_libc);
+	if(tg_mnt_trust_reload(&d, &peers))
+		snprintf(text, sizeof(text), "trust_dir read again: %zu peers", peers);
+	else
+		snprintf(text, sizeof(text), "trust_dir stays as it was");
+	for(const struct tg_diag *i = d.first; i != NULL; i = i->next) {
+		char line[1024];
+
+		tg_diag_format(i, line, sizeof(line));
+		fprintf(answer, "%s\n", line);
+		tg_mnt_log(i->severity == TG_SEV_ERROR ? LOG_ERR : LOG_WARNING, line);
+	}
+	fprintf(answer, "%s%s\n", d.errors ? "error: " : "ok: ", text);
+	tg_mnt_log(d.errors ? LOG_ERR : LOG_NOTICE, text);
+	tg_diags_deinit(&d);
+}
+
 /* A37: what the provider lacks OpenSSL does not offer; see also srtp/compact.h */
 static void check_fips(void)
 {
@@ -556,6 +580,7 @@ static void late(void)
 								  : NULL;
 	status_host.daemon_version = mount.version;
 	status_host.strangers = strangers;
+	status_host.reload = reload;
 	status_host.restored = mount.hold_unknown ? restored : NULL;
 	if(!tg_sta_start(&status_host))
 		refuse("no thread for timers and status");

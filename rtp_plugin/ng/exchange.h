@@ -43,8 +43,9 @@ struct tg_ngx_host {
 	uint16_t floor_window; /* smallest replay window; a smaller one is raised */
 	enum tg_suite floor_suite[TG_SUITES_MAX]; /* admitted; NONE first: all */
 	const struct tg_key_host *keying;         /* NULL: no DTLS */
-	/* The trust store of a peer for CA-checked DTLS; NULL: there is none */
-	const struct tg_x509_store *(*trust)(void *ctx, struct tg_span peer);
+	/* What a peer's certificate must chain to, if the call asks for that; kept
+	 * for good. NULL: nothing is trusted */
+	struct tg_key_trust *(*trust)(void *ctx, struct tg_span peer);
 	void *ctx;
 	/* A socket that an advertised address stands for; NULL: none */
 	bool (*advertised)(

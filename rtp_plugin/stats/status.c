@@ -374,8 +374,10 @@ static void serve(int fd, const struct tg_sta_host *host)
 		tg_sta_write_metrics(f, host);
 	else if(is_word(line, "status"))
 		tg_sta_write_status(f, host);
+	else if(is_word(line, "reload") && host->reload != NULL)
+		host->reload(f);
 	else
-		fprintf(f, "error: say status or metrics\n");
+		fprintf(f, "error: say status, metrics or reload\n");
 	if(fclose(f) == 0)
 		(void)!send(fd, text, octets, MSG_NOSIGNAL);
 	free(text);

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the plugin tells about itself: a local stream socket that answers one
- * line ("status" or "metrics") with text and closes, and a file in
+ * line ("status" or "metrics") with text and closes, or does what it says
+ * ("reload": the trust in peers' certificates), and a file in
  * Prometheus' text format that is replaced every ten seconds. Never keys,
  * never whole descriptions. One thread does this, and the timers of key
  * exchanges besides.
@@ -27,6 +28,8 @@ struct tg_sta_host {
 	const char *metrics; /* path; NULL none */
 	const char *daemon_version;
 	unsigned long long (*strangers)(void); /* ng datagrams dropped */
+	/* Reads again what may change, and tells of it in one line or more */
+	void (*reload)(FILE *answer);
 	void (*restored)(uint64_t out[TG_STA_RESTORED_COUNT]); /* NULL: no Redis */
 };
 

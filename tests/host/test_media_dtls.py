@@ -186,9 +186,8 @@ class PassiveFarEnd(DtlsBench):
         DtlsCalls.both_callers(self, "passive")
 
 
-class Certificates(DtlsBench):
-    """Two nodes with the plugin: the edge asks for a CA and for a name
-    (A11, A27)"""
+class CaBench(DtlsBench):
+    """Two nodes with the plugin: the edge asks for a CA and for a name"""
 
     @classmethod
     def setUpClass(cls):
@@ -200,8 +199,10 @@ class Certificates(DtlsBench):
         for peer in ("gw1", "gw2"):
             (trust / f"{peer}.pem").write_text(trusted.pem)
         (trust / "gw3.pem").write_text(other.pem)
+        cls.trust, cls.trusted, cls.other = trust, trusted, other
         mine = trusted.issue(dns=["edge.lab.test"]).write(folder, "edge")
-        theirs = trusted.issue(dns=["gw1.lab.test"]).write(folder, "far")
+        cls.certificate = trusted.issue(dns=["gw1.lab.test"])
+        theirs = cls.certificate.write(folder, "far")
         cls.edge_options = {"conf": {
             "trust_dir": trust, "certificate": mine[0],
             "private_key": mine[1]}}
@@ -227,10 +228,11 @@ class Certificates(DtlsBench):
             sdp=call.wire_answer))
         return call
 
-    def test_chain_and_name_fit(self):
-        call = self.open("good", peer="gw1", identity="gw1.lab.test")
+    def serve(self, name):
+        call = self.open(name, peer="gw1", identity="gw1.lab.test")
         self.ready(call)
         self.assert_media(call)
+        return call
 
     def refused(self, why, **profile):
         call = self.open(why, **profile)
@@ -246,6 +248,13 @@ class Certificates(DtlsBench):
             call.phones[0].send(packet(1, data), call.plain_port()[:2])
         self.assertEqual([], call.telephones[0].receive(1, 0.3))
 
+
+class Certificates(CaBench):
+    """(A11, A27)"""
+
+    def test_chain_and_name_fit(self):
+        self.serve("good")
+
     def test_another_name(self):
         self.refused("wanted:_gw2.lab.test", peer="gw2", identity="gw2.lab.test")
 
@@ -260,6 +269,76 @@ class Certificates(DtlsBench):
             "identity": "gw4.lab.test"}, from_tag="a", sdp=describe(
                 "127.0.0.64", [("audio", 9000, "RTP/AVP", "0", [])]))
         self.assert_refused(reply, "media-keying")
+
+
+class TrustAnew(CaBench):
+    """The trust in peers' certificates changes under calls that go on
+    (A11, A27)"""
+
+    def setUp(self):
+        super().setUp()
+        self.restore()
+
+    def restore(self):
+        for name in ("gw1.crl", "gw9.crl"):
+            (self.trust / name).unlink(missing_ok=True)
+        (self.trust / "gw1.pem").write_text(self.trusted.pem)
+        self.again()
+
+    def again(self, said="ok: trust_dir read again: 3 peers"):
+        self.assertIn(said, self.edge.say("reload"))
+
+    def test_revoked(self):
+        before = self.serve("before")
+        (self.trust / "gw1.crl").write_text(self.trusted.crl())
+        self.again()
+        self.serve("listed")
+        (self.trust / "gw1.crl").write_text(self.trusted.crl(
+            revoked={self.certificate.serial: pki.now() - pki.DAY / 48}))
+        self.serve("not read yet")
+        self.again()
+        self.refused("revoked", peer="gw1", identity="gw1.lab.test")
+        self.assert_media(before)
+
+    def test_a_list_that_has_ended(self):
+        (self.trust / "gw1.crl").write_text(self.trusted.crl(
+            this_update=pki.now() - 2 * pki.DAY, next_update=pki.now() - pki.DAY))
+        self.again()
+        self.refused("CRL", peer="gw1", identity="gw1.lab.test")
+        (self.trust / "gw1.crl").unlink()
+        self.again()
+        self.serve("no list")
+
+    def test_another_ca_takes_over(self):
+        (self.trust / "gw1.pem").write_text(self.other.pem)
+        self.again()
+        self.refused("is_not_trusted", peer="gw1", identity="gw1.lab.test")
+        (self.trust / "gw1.pem").write_text(self.other.pem + self.trusted.pem)
+        self.again()
+        self.serve("both")
+
+    def test_a_peer_without_its_file(self):
+        (self.trust / "gw1.pem").unlink()
+        self.again("ok: trust_dir read again: 2 peers")
+        ng = self.edge.ng()
+        self.addCleanup(ng.close)
+        self.assert_refused(ng.secured("offer", "gone", "to", {
+            **DTLS, "verify": "ca", "peer": "gw1", "identity": "gw1.lab.test"},
+            from_tag="a", sdp=describe("127.0.0.64", [
+                ("audio", 9000, "RTP/AVP", "0", [])])), "media-keying")
+
+    def test_what_cannot_be_read_changes_nothing(self):
+        for name, text, said in (
+                ("gw1.pem", "no certificate\n", "gw1.pem"),
+                ("gw1.crl", "no list\n", "gw1.crl"),
+                ("gw9.crl", self.trusted.crl(), "gw9.pem: missing")):
+            with self.subTest(name):
+                self.restore()
+                (self.trust / name).write_text(text)
+                answer = self.edge.say("reload")
+                self.assertIn(said, answer)
+                self.assertIn("error: trust_dir stays as it was", answer)
+                self.serve(f"as before {name}")
 
 
 class NodeCertificates(unittest.TestCase):

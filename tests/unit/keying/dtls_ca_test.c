@@ -17,7 +17,7 @@
 
 #include "base/diag.h"
 #include "network.h"
-#include "x509/x509.h"
+#include "keying/trust.h"
 #include "material.h"
 
 #define DAY (24 * 60 * 60)
@@ -129,9 +129,9 @@ static struct tg_key_cert *own_cert(const struct issued *i)
 static enum tg_reason shake(const struct issued *ca, const struct issued *mine,
 		const struct issued *theirs, bool b_acts, bool *media)
 {
-	struct tg_x509_store *store = store_of(ca);
+	struct tg_key_trust *trust = tg_key_trust_new(store_of(ca));
 	struct tg_key_profile judge = {.suite = {suites[0]},
-			.trust = store,
+			.trust = trust,
 			.identity = {TG_SPAN_INIT("far.example")}};
 	struct tg_key_profile easy = {.suite = {suites[0]}};
 	struct end a, b;
@@ -155,7 +155,7 @@ static enum tg_reason shake(const struct issued *ca, const struct issued *mine,
 	reason = tg_key_reason(a.key);
 	net_close_end(&a);
 	net_close_end(&b);
-	tg_x509_store_free(store);
+	tg_key_trust_free(trust);
 	return reason;
 }
 
