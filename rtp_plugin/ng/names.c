@@ -30,9 +30,14 @@ static bool alike(struct tg_span a, struct tg_span b)
 bool tg_ngx_names_take(struct tg_ngx_names *n, struct tg_span key)
 {
 	for(size_t i = 0; i < LEN(deciding); i++) {
-		if(key.len != deciding[i].len || !alike(key, deciding[i]))
+		if(key.len != deciding[i].len)
 			continue;
-		if(!tg_span_eq(key, deciding[i]) || (n->met & 1u << i))
+		if(!tg_span_eq(key, deciding[i])) {
+			if(alike(key, deciding[i]))
+				return false;
+			continue;
+		}
+		if(n->met & 1u << i)
 			return false;
 		n->met |= 1u << i;
 	}

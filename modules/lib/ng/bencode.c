@@ -45,46 +45,68 @@ static void skip(struct reader *r, size_t n)
 	r->rest.len -= n;
 }
 
-/* "LENGTH:OCTETS", LENGTH without a leading zero */
-static bool read_string(struct reader *r, struct tg_span *out)
+static inline bool is_digit(char c)
 {
-	struct tg_span in = r->rest;
-	size_t n = 0, len = 0;
+	return (unsigned char)(c - '0') < 10;
+}
 
-	for(; n < in.len && in.ptr[n] >= '0' && in.ptr[n] <= '9'; n++) {
-		len = len * 10 + (size_t)(in.ptr[n] - '0');
+/* "LENGTH:OCTETS", LENGTH without a leading zero. Behind it; NULL: malformed */
+static inline const char *string_at(
+		const char *at, const char *end, struct tg_span *out)
+{
+	const char *first = at;
+	size_t len = 0;
+
+	for(; at < end && is_digit(*at); at++) {
+		len = len * 10 + (size_t)(*at - '0');
 		if(len > TG_BEN_OCTETS_MAX)
-			return false;
+			return NULL;
 	}
-	if(n == 0 || n == in.len || in.ptr[n] != ':' || (n > 1 && in.ptr[0] == '0')
-			|| len > in.len - n - 1)
-		return false;
-	*out = tg_span_of(in.ptr + n + 1, len);
-	skip(r, n + 1 + len);
-	return true;
+	if(at == first || at == end || *at != ':'
+			|| (*first == '0' && at - first > 1)
+			|| len > (size_t)(end - at - 1))
+		return NULL;
+	*out = tg_span_of(at + 1, len);
+	return at + 1 + len;
 }
 
 /* "iNUMBERe", NUMBER without a leading zero, and no "-0" */
-static bool read_integer(struct reader *r, int64_t *out)
+static inline const char *integer_at(
+		const char *at, const char *end, int64_t *out)
 {
-	struct tg_span in = r->rest;
-	size_t first = in.len > 1 && in.ptr[1] == '-' ? 2 : 1, n = first;
+	bool negative = end - at > 1 && at[1] == '-';
+	const char *first = at + (negative ? 2 : 1);
 	int64_t value = 0;
 
-	for(; n < in.len && in.ptr[n] >= '0' && in.ptr[n] <= '9'; n++) {
-		int digit = in.ptr[n] - '0';
+	for(at = first; at < end && is_digit(*at); at++) {
+		int digit = *at - '0';
 
 		if(value > INT64_MAX / 10 || value * 10 > INT64_MAX - digit)
-			return false;
+			return NULL;
 		value = value * 10 + digit;
 	}
-	if(n == first || n == in.len || in.ptr[n] != 'e'
-			|| (in.ptr[first] == '0' && n - first > 1)
-			|| (first == 2 && value == 0))
-		return false;
-	*out = first == 2 ? -value : value;
-	skip(r, n + 1);
-	return true;
+	if(at == first || at == end || *at != 'e'
+			|| (*first == '0' && at - first > 1) || (negative && value == 0))
+		return NULL;
+	*out = negative ? -value : value;
+	return at + 1;
+}
+
+static bool moved_to(struct reader *r, const char *at)
+{
+	if(at)
+		skip(r, (size_t)(at - r->rest.ptr));
+	return at != NULL;
+}
+
+static bool read_string(struct reader *r, struct tg_span *out)
+{
+	return moved_to(r, string_at(r->rest.ptr, r->rest.ptr + r->rest.len, out));
+}
+
+static bool read_integer(struct reader *r, int64_t *out)
+{
+	return moved_to(r, integer_at(r->rest.ptr, r->rest.ptr + r->rest.len, out));
 }
 
 static struct tg_ben *read_item(struct reader *r, unsigned depth);
@@ -123,43 +145,50 @@ static struct tg_ben *read_children(
 	return item;
 }
 
-/* One value without a node for it. False: malformed, too large, or a
+/* Behind one value, without a node for it. NULL: malformed, too large, or a
  * dictionary, which may not be passed over */
-static bool pass_over(struct reader *r, unsigned depth)
+static const char *pass_over(
+		struct reader *r, const char *at, const char *end, unsigned depth)
 {
-	char c = peek(r);
+	char c = at < end ? *at : 0;
 	struct tg_span s;
 	int64_t n;
 
 	if(depth >= TG_BEN_DEPTH_MAX || ++r->items > TG_BEN_ITEMS_MAX)
-		return false;
+		return NULL;
 	if(c == 'i')
-		return read_integer(r, &n);
+		return integer_at(at, end, &n);
 	if(c != 'l' && c != 'd')
-		return read_string(r, &s);
+		return string_at(at, end, &s);
 	if(c == 'd' && r->nodes != NODES_AT_THE_TOP)
-		return false;
-	skip(r, 1);
-	while(peek(r) != 'e') {
-		if((c == 'd' && !read_string(r, &s)) || !pass_over(r, depth + 1))
-			return false;
+		return NULL;
+	at++;
+	while(at && (at == end || *at != 'e')) {
+		if(c == 'd')
+			at = string_at(at, end, &s);
+		if(at)
+			at = pass_over(r, at, end, depth + 1);
 	}
-	skip(r, 1);
-	return true;
+	return at ? at + 1 : NULL;
 }
 
 /* False, and nothing is read: it needs nodes, if only to say what is wrong */
 static bool read_over(struct reader *r, struct tg_ben *item, unsigned depth)
 {
-	struct reader at = *r;
+	const char *from = r->rest.ptr, *behind;
+	unsigned items = r->items;
 
-	at.items--; /* it was counted */
-	if(r->nodes == NODES_OF_ALL || depth == 0 || !pass_over(&at, depth))
+	if(r->nodes == NODES_OF_ALL || depth == 0)
 		return false;
+	r->items--; /* it was counted */
+	behind = pass_over(r, from, from + r->rest.len, depth);
+	if(!behind) {
+		r->items = items;
+		return false;
+	}
 	item->type = TG_BEN_WHOLE;
-	item->string = tg_span_of(r->rest.ptr, (size_t)(at.rest.ptr - r->rest.ptr));
-	*r = at;
-	return true;
+	item->string = tg_span_of(from, (size_t)(behind - from));
+	return moved_to(r, behind);
 }
 
 static struct tg_ben *read_item(struct reader *r, unsigned depth)

@@ -407,12 +407,19 @@ enum tg_sdp_rc tg_sdp_parse(
 	return read_all(out, arena);
 }
 
-/* case-insensitive, blanks ignored: a lenient reader may take it so */
-static bool is_named(
-		const struct tg_sdp_line *line, const struct tg_span *names, size_t n)
+/*
+ * An attribute, case-insensitive, blanks ignored: a lenient reader may take it
+ * so. first: what it then begins with, for most others begin otherwise.
+ */
+static bool is_named(const struct tg_sdp_line *line, const char *first,
+		const struct tg_span *names, size_t n)
 {
-	struct tg_span name = tg_span_trim(tg_sdp_attribute_of(line).name);
+	struct tg_span name;
 
+	if(line->type != 'a' || line->text.len < 3
+			|| !memchr(first, line->text.ptr[2], strlen(first)))
+		return false;
+	name = tg_span_trim(tg_sdp_attribute_of(line).name);
 	for(size_t i = 0; i < n; i++) {
 		if(tg_span_ieq(name, names[i]))
 			return true;
@@ -433,7 +440,8 @@ bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("connection"),
 	};
 
-	return is_named(line, names, sizeof(names) / sizeof(names[0]));
+	return is_named(
+			line, "cCfFsStTkKeE \t", names, sizeof(names) / sizeof(names[0]));
 }
 
 bool tg_sdp_carries_key(const struct tg_sdp_line *line)
@@ -443,13 +451,8 @@ bool tg_sdp_carries_key(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("cryptoscale"),
 			TG_SPAN_INIT("key-mgmt"),
 	};
-	static const char first[] = {'c', 'C', 'k', 'K', ' ', '\t'};
 
-	if(line->type == 'k')
-		return true;
-	/* most attributes have other first letters */
-	if(line->type != 'a' || line->text.len < 3
-			|| !memchr(first, line->text.ptr[2], sizeof(first)))
-		return false;
-	return is_named(line, names, sizeof(names) / sizeof(names[0]));
+	return line->type == 'k'
+		   || is_named(
+				   line, "cCkK \t", names, sizeof(names) / sizeof(names[0]));
 }
