@@ -54,5 +54,7 @@ void tg_compact_free(void *p);
  * it keeps its key and expands it for each packet.
  */
 bool tg_compact_is_rare(void);
+/* The same for what authenticates beside the cipher made last */
+bool tg_compact_is_rare_auth(void);
 
 #endif

@@ -4,7 +4,8 @@
  * HMAC-SHA1 (RFC 2104, RFC 3711 section 4.2.1) as a libsrtp2 authentication
  * type. A key is kept as what it does to SHA-1: the states after the inner
  * and the outer padded block, 20 octets each. The running hash belongs to the
- * thread: libsrtp2 goes from start to compute without a pause.
+ * thread: libsrtp2 goes from start to compute without a pause. What is seldom
+ * used keeps the key alone.
  *
  * OpenSSL's plain SHA1_* functions are deprecated since 3.0 but not going
  * away; EVP's cost is what this file is there to avoid.
@@ -19,28 +20,47 @@
 #include "base/alloc.h"
 
 #define TAG_OCTETS_MAX SHA_DIGEST_LENGTH
+#define INNER_PAD 0x36
+#define OUTER_PAD 0x5c
+#define RARE_KEY_OCTETS SHA_DIGEST_LENGTH /* that of SRTP (RFC 3711 5.2) */
 
 struct half {
 	SHA_LONG h[5];
 };
 
-struct hmac {
-	srtp_auth_t auth;
+struct both {
 	struct half inner;
 	struct half outer;
 };
 
+struct hmac {
+	srtp_auth_t auth;
+	bool rare;
+	uint8_t octets; /* rare: of the key */
+	union {
+		struct both states;
+		uint8_t key[RARE_KEY_OCTETS];
+	};
+};
+
+/* A rare one ends with its key */
+#define RARE_OCTETS (offsetof(struct hmac, key) + RARE_KEY_OCTETS)
+
 TG_COMPACT_THREAD SHA_CTX running;
+TG_COMPACT_THREAD struct half outer; /* of a rare one, while it works */
 
 static srtp_err_status_t make(srtp_auth_t **out, int key_octets, int tag_octets)
 {
 	struct hmac *m;
+	bool rare;
 
 	if(tag_octets > TAG_OCTETS_MAX || key_octets < 0 || key_octets > SHA_CBLOCK)
 		return srtp_err_status_bad_param;
-	m = tg_compact_alloc(sizeof(*m));
+	rare = key_octets <= RARE_KEY_OCTETS && tg_compact_is_rare_auth();
+	m = tg_compact_alloc(rare ? RARE_OCTETS : sizeof(*m));
 	if(!m)
 		return srtp_err_status_alloc_fail;
+	m->rare = rare;
 	m->auth.type = &tg_compact_hmac;
 	m->auth.state = m;
 	m->auth.out_len = tag_octets;
@@ -53,7 +73,7 @@ static srtp_err_status_t dealloc(srtp_auth_t *auth)
 {
 	struct hmac *m = (struct hmac *)auth;
 
-	tg_wipe(m, sizeof(*m));
+	tg_wipe(m, m->rare ? RARE_OCTETS : sizeof(*m));
 	tg_compact_free(m);
 	return srtp_err_status_ok;
 }
@@ -100,18 +120,32 @@ static srtp_err_status_t init(void *state, const uint8_t *key, int octets)
 {
 	struct hmac *m = state;
 
-	if(octets < 0 || octets > SHA_CBLOCK)
+	if(octets < 0 || octets > SHA_CBLOCK
+			|| (m->rare && octets > RARE_KEY_OCTETS))
 		return srtp_err_status_bad_param;
-	precompute(&m->inner, key, (size_t)octets, 0x36);
-	precompute(&m->outer, key, (size_t)octets, 0x5c);
+	if(m->rare) {
+		memcpy(m->key, key, (size_t)octets);
+		m->octets = (uint8_t)octets;
+		return srtp_err_status_ok;
+	}
+	precompute(&m->states.inner, key, (size_t)octets, INNER_PAD);
+	precompute(&m->states.outer, key, (size_t)octets, OUTER_PAD);
 	return srtp_err_status_ok;
 }
 
 static srtp_err_status_t start(void *state)
 {
 	const struct hmac *m = state;
+	struct half inner;
 
-	resume(&running, &m->inner);
+	if(!m->rare) {
+		resume(&running, &m->states.inner);
+		return srtp_err_status_ok;
+	}
+	precompute(&inner, m->key, m->octets, INNER_PAD);
+	precompute(&outer, m->key, m->octets, OUTER_PAD);
+	resume(&running, &inner);
+	tg_wipe(&inner, sizeof(inner));
 	return srtp_err_status_ok;
 }
 
@@ -134,10 +168,12 @@ static srtp_err_status_t compute(void *state, const uint8_t *data, int octets,
 		return srtp_err_status_bad_param;
 	SHA1_Update(&running, data, (size_t)octets);
 	SHA1_Final(digest, &running);
-	resume(&running, &m->outer);
+	resume(&running, m->rare ? &outer : &m->states.outer);
 	SHA1_Update(&running, digest, sizeof(digest));
 	SHA1_Final(digest, &running);
 	memcpy(tag, digest, (size_t)tag_octets);
+	if(m->rare)
+		tg_wipe(&outer, sizeof(outer));
 	return srtp_err_status_ok;
 }
 

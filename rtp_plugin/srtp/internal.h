@@ -3,7 +3,7 @@
  *
  * What the files of this folder share. libsrtp2's types stay in here.
  *
- *	 one block of the slab, an odd number of lines:
+ *	 one block of the slab:
  *	 | context, master key | room: what libsrtp2 keeps of it (room.c) |
  */
 #ifndef TG_SRTP_INTERNAL_H
@@ -43,7 +43,7 @@ struct stream {
 struct master {
 	struct tg_srtp_master key;
 	uint64_t rtp; /* packets it protected */
-	uint64_t rtcp;
+	uint32_t rtcp;
 	bool warned;
 	bool kept; /* was in force before the last change of keys */
 };
@@ -66,8 +66,8 @@ struct nat_copy {
 	uint8_t sealed[NAT_OCTETS_MAX];
 };
 
-/* A session with AES-128 and one SSRC, or AES-256-GCM */
-#define ROOM_OCTETS 896
+/* A session with AES-128 and one SSRC; nearly so with 256 */
+#define ROOM_OCTETS 848
 
 /* One of libsrtp2; see sessions.c */
 struct session {
@@ -96,16 +96,29 @@ struct tg_srtp {
 	struct session rtp;
 	struct session rtcp; /* of use when split */
 	struct stream *stream;
-	struct nat_copy *nat;  /* tx, once needed */
-	struct master *master; /* the one in here, or several on the heap */
-	uint64_t room_taken;   /* a bit for each piece of room[], from its start */
-	uint64_t room_ends;    /* those at which what was taken ends */
+	struct nat_copy *nat; /* tx, once needed */
+	uint64_t room_taken;  /* a bit for each piece of room[], from its start */
+	uint64_t room_ends;   /* those at which what was taken ends */
 	struct retired *retired; /* tx: masters that may not come back */
 	struct tg_srtp_counters counters;
-	struct master only;
+	union {
+		struct master one;
+		struct master *several; /* on the heap, when n_masters is above one */
+	} master;
 	struct stream first; /* stream[] until there are more */
 	_Alignas(16) uint8_t room[ROOM_OCTETS];
 };
+
+static inline struct master *tg_srtp_master(struct tg_srtp *ctx, size_t i)
+{
+	return ctx->n_masters > 1 ? &ctx->master.several[i] : &ctx->master.one;
+}
+
+static inline const struct master *tg_srtp_master_const(
+		const struct tg_srtp *ctx, size_t i)
+{
+	return ctx->n_masters > 1 ? &ctx->master.several[i] : &ctx->master.one;
+}
 
 /* ---- room.c ------------------------------------------------------------- */
 

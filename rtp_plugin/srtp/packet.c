@@ -15,8 +15,8 @@
 
 #define BOUNCE_OCTETS 4096
 #define STRANGER_OCTETS 2048
-/* of a block: master key (3), head of libsrtp2's list (6), for SRTCP (16) */
-#define COLD_LINES 0x10048u
+/* of a block: the head of libsrtp2's list, but for its end */
+#define COLD_LINES 0x20u
 #define NAT_SEQUENCE 65535
 #define RUN_BEHIND_WINDOW 2 /* RFC 3550 A.1 */
 #define RUN_INSIDE_WINDOW 8
@@ -180,7 +180,7 @@ static uint64_t lifetime(const struct master *m, enum tg_srtp_kind kind)
 
 static bool used_up(const struct tg_srtp *ctx, const struct packet *k)
 {
-	const struct master *m = &ctx->master[k->master];
+	const struct master *m = tg_srtp_master_const(ctx, k->master);
 
 	return (k->kind == TG_SRTP_KIND_RTP ? m->rtp : m->rtcp)
 		   >= lifetime(m, k->kind);
@@ -189,12 +189,11 @@ static bool used_up(const struct tg_srtp *ctx, const struct packet *k)
 static void note_packet(
 		struct tg_srtp *ctx, const struct packet *k, size_t octets)
 {
-	struct master *m = &ctx->master[k->master];
-	uint64_t *used = k->kind == TG_SRTP_KIND_RTP ? &m->rtp : &m->rtcp;
+	struct master *m = tg_srtp_master(ctx, k->master);
+	uint64_t used = k->kind == TG_SRTP_KIND_RTP ? ++m->rtp : ++m->rtcp;
 	uint64_t max = lifetime(m, k->kind);
 
-	++*used;
-	if(!m->warned && *used >= max - max / 8) {
+	if(!m->warned && used >= max - max / 8) {
 		m->warned = true;
 		ctx->counters.lifetime_warnings++;
 	}
@@ -218,7 +217,7 @@ static bool find_master(const struct tg_srtp *ctx, struct packet *k)
 	if(ctx->mki_octets == 0)
 		return true;
 	for(size_t i = 0; i < ctx->n_masters; i++) {
-		tg_srtp_put_mki(&ctx->master[i].key, mki);
+		tg_srtp_put_mki(&tg_srtp_master_const(ctx, i)->key, mki);
 		if(memcmp(at, mki, ctx->mki_octets) == 0) {
 			k->master = i;
 			return true;
@@ -285,7 +284,7 @@ static enum tg_srtp_rc open_unsettled(struct tg_srtp *ctx, struct packet *k,
 			return rc;
 	}
 	*index = k->seq;
-	if(*index < s->floor && ctx->master[k->master].kept)
+	if(*index < s->floor && tg_srtp_master(ctx, k->master)->kept)
 		return TG_SRTP_REPLAY;
 	rc = lib_unprotect(ctx, k);
 	if(rc == TG_SRTP_OK)
@@ -326,7 +325,7 @@ static enum tg_srtp_rc receive_rtp(
 	uint64_t index = rx_index(s, k->seq);
 	enum tg_srtp_rc rc;
 
-	if(s && index < s->floor && ctx->master[k->master].kept)
+	if(s && index < s->floor && tg_srtp_master(ctx, k->master)->kept)
 		return TG_SRTP_REPLAY;
 	if(!s)
 		rc = open_stranger(ctx, k, &index);

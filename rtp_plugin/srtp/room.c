@@ -46,6 +46,11 @@ bool tg_compact_is_rare(void)
 	return inside && n_ciphers++ > 0;
 }
 
+bool tg_compact_is_rare_auth(void)
+{
+	return inside && n_ciphers > 1;
+}
+
 /* Bits of n pieces from that one */
 static uint64_t run_of(size_t at, size_t n)
 {

@@ -12,7 +12,7 @@
 
 _Static_assert(sizeof(struct tg_srtp) <= TG_SRTP_BLOCK_OCTETS,
 		"a context with its ciphers fits into a block");
-_Static_assert(TG_SRTP_BLOCK_LINES % 2 == 1, "see slab.h");
+_Static_assert(TG_SRTP_BLOCK_LINES % 4 != 0, "see slab.h");
 
 /* MKIs: none for a single master or one a master, of one length, distinct */
 static bool mkis_fit(const struct tg_srtp_keys *k)
@@ -55,15 +55,18 @@ void tg_srtp_keys_of(const struct tg_srtp *ctx, struct tg_srtp_keys *out)
 	out->suite = (enum tg_suite)ctx->suite;
 	out->n = ctx->n_masters;
 	for(size_t i = 0; i < ctx->n_masters; i++)
-		out->master[i] = ctx->master[i].key;
+		out->master[i] = tg_srtp_master_const(ctx, i)->key;
 }
 
 static const struct master *find_master(
 		const struct tg_srtp *ctx, const struct tg_srtp_master *key)
 {
-	for(size_t i = 0; i < ctx->n_masters; i++)
-		if(tg_srtp_master_same_key(&ctx->master[i].key, key))
-			return &ctx->master[i];
+	for(size_t i = 0; i < ctx->n_masters; i++) {
+		const struct master *m = tg_srtp_master_const(ctx, i);
+
+		if(tg_srtp_master_same_key(&m->key, key))
+			return m;
+	}
 	return NULL;
 }
 
@@ -79,10 +82,9 @@ static bool keeps_a_key(
 static void forget_masters(struct tg_srtp *ctx)
 {
 	for(size_t i = 0; i < ctx->n_masters; i++)
-		tg_wipe(&ctx->master[i], sizeof(ctx->master[i]));
-	if(ctx->master != &ctx->only)
-		free(ctx->master);
-	ctx->master = &ctx->only;
+		tg_wipe(tg_srtp_master(ctx, i), sizeof(struct master));
+	if(ctx->n_masters > 1)
+		free(ctx->master.several);
 	ctx->n_masters = 0;
 }
 
@@ -90,6 +92,7 @@ static void forget_masters(struct tg_srtp *ctx)
 static bool note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 {
 	struct master next[TG_SRTP_MASTERS_MAX] = {0};
+	struct master *to = &ctx->master.one;
 	struct tg_srtp_shape shape;
 	bool ok;
 
@@ -104,18 +107,16 @@ static bool note_keys(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 	}
 	forget_masters(ctx);
 	if(keys->n > 1)
-		ctx->master = calloc(keys->n, sizeof(*ctx->master));
-	ok = ctx->master && tg_srtp_shape(keys->suite, &shape);
+		to = ctx->master.several = calloc(keys->n, sizeof(*to));
+	ok = to && tg_srtp_shape(keys->suite, &shape);
 	if(ok) {
-		memcpy(ctx->master, next, keys->n * sizeof(*next));
+		memcpy(to, next, keys->n * sizeof(*next));
 		ctx->n_masters = keys->n;
 		ctx->suite = (uint8_t)keys->suite;
 		ctx->mki_octets = keys->master[0].mki_octets;
 		ctx->rtp_tag_octets = shape.tag_octets;
 		ctx->rtcp_tag_octets = shape.rtcp_tag_octets;
 		ctx->aead = shape.salt_octets == 12;
-	} else {
-		ctx->master = &ctx->only;
 	}
 	tg_wipe(next, sizeof(next));
 	return ok;
@@ -140,7 +141,6 @@ enum tg_srtp_rc tg_srtp_new(const struct tg_srtp_config *config,
 	ctx = tg_srtp_slab_get();
 	if(!ctx)
 		return TG_SRTP_NO_MEMORY;
-	ctx->master = &ctx->only;
 	ctx->dir = config->dir;
 	ctx->ssrc_max = config->ssrc_max ? config->ssrc_max : SSRC_DEFAULT;
 	ctx->window =
@@ -261,11 +261,13 @@ static bool retire_masters(struct tg_srtp *ctx, const struct tg_srtp_keys *keys)
 	if(!ctx->retired)
 		return false;
 	for(size_t i = 0; i < ctx->n_masters; i++) {
-		if(stays(keys, &ctx->master[i].key))
+		const struct tg_srtp_master *m = &tg_srtp_master(ctx, i)->key;
+
+		if(stays(keys, m))
 			continue;
 		if(ctx->retired->n == RETIRED_MAX)
 			return false;
-		digest_of(&ctx->master[i].key, ctx->retired->digest[ctx->retired->n++]);
+		digest_of(m, ctx->retired->digest[ctx->retired->n++]);
 	}
 	return true;
 }
@@ -288,7 +290,8 @@ static enum tg_srtp_rc change_keys(
 	else
 		raise_floors(ctx);
 	if(ctx->nat
-			&& !tg_srtp_master_same_key(&ctx->master[0].key, &keys->master[0]))
+			&& !tg_srtp_master_same_key(
+					&tg_srtp_master(ctx, 0)->key, &keys->master[0]))
 		ctx->nat->octets = 0;
 	return note_keys(ctx, keys) ? TG_SRTP_OK : TG_SRTP_NO_MEMORY;
 }
@@ -334,7 +337,7 @@ const struct tg_srtp_counters *tg_srtp_counters(const struct tg_srtp *ctx)
 bool tg_srtp_wants_rekey(const struct tg_srtp *ctx)
 {
 	for(size_t i = 0; ctx && i < ctx->n_masters; i++)
-		if(ctx->master[i].warned)
+		if(tg_srtp_master_const(ctx, i)->warned)
 			return true;
 	return false;
 }

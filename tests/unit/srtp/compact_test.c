@@ -109,6 +109,13 @@ static void hmac_gives_the_tag_of_openssl(void **state)
 		RAND_bytes(key, sizeof(key));
 		RAND_bytes(data, sizeof(data));
 		assert_non_null(HMAC(EVP_sha1(), key, 20, data, n, want, &len));
+		tg_srtp_room_first_cipher(); /* that of SRTP, then of SRTCP */
+		assert_false(tg_compact_is_rare());
+		assert_int_equal(tg_compact_is_rare_auth(), 0);
+		if(below(2)) {
+			assert_true(tg_compact_is_rare());
+			assert_true(tg_compact_is_rare_auth());
+		}
 		assert_int_equal(type->alloc(&a, 20, tag_octets), 0);
 		assert_int_equal(type->init(a->state, key, 20), 0);
 		for(int twice = 0; twice < 2; twice++) {
