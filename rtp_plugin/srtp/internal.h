@@ -171,7 +171,7 @@ static inline uint8_t tg_srtp_own(
  */
 enum tg_srtp_rc tg_srtp_sessions_ready(struct tg_srtp *ctx,
 		enum tg_srtp_kind kind, uint32_t ssrc, uint8_t *own);
-/* As above, and it never leaves it to the template; there is none yet */
+/* One for this SSRC alone, whatever else there is */
 enum tg_srtp_rc tg_srtp_sessions_add(
 		struct tg_srtp *ctx, enum tg_srtp_kind kind, uint32_t ssrc);
 /* False: there is no stream for it */

@@ -194,7 +194,7 @@ static srtp_err_status_t update_both(
 	policy_fill(&p, ctx, keys);
 	tg_srtp_room_first_cipher();
 	status = update_session(ctx, &ctx->rtp, &p, OWN_RTP);
-	if(status == srtp_err_status_ok && ctx->split) {
+	if(status == srtp_err_status_ok && ctx->rtcp.lib) {
 		policy_for_split(&p);
 		status = update_session(ctx, &ctx->rtcp, &p, OWN_RTCP);
 	}
@@ -215,13 +215,11 @@ enum tg_srtp_rc tg_srtp_sessions_open(
 		status = update_both(ctx, keys);
 	else
 		status = srtp_create(&ctx->rtp.lib, NULL);
-	if(status == srtp_err_status_ok && !ctx->split && needs_split(keys)) {
-		ctx->split = true;
-		status = srtp_create(&ctx->rtcp.lib, NULL);
-	}
 	tg_srtp_room_leave(before);
 	if(status != srtp_err_status_ok)
 		tg_srtp_sessions_close(ctx);
+	else if(needs_split(keys))
+		ctx->split = true;
 	return tg_srtp_from_lib(status);
 }
 
@@ -245,7 +243,10 @@ static enum tg_srtp_rc add_stream(
 	if(s == &ctx->rtcp)
 		policy_for_split(&p);
 	tg_srtp_room_first_cipher();
-	status = srtp_add_stream(s->lib, &p.lib);
+	/* the one that is split off begins with the first SRTCP packet */
+	status = s->lib ? srtp_err_status_ok : srtp_create(&s->lib, NULL);
+	if(status == srtp_err_status_ok)
+		status = srtp_add_stream(s->lib, &p.lib);
 	tg_wipe(&p, sizeof(p));
 	return tg_srtp_from_lib(status);
 }
