@@ -413,20 +413,13 @@ static bool force_plain(
 
 static struct tg_span with_cookie(struct tg_ngx *x, const struct tg_ben *dict)
 {
-	struct tg_span body = tg_ben_encode(dict, &x->arena);
-	size_t n = x->cookie.len + 1 + body.len;
-	char *p = body.ptr != NULL && n <= TG_NGX_TEXT_OCTETS_MAX
-					  ? tg_arena_get(&x->arena, n)
-					  : NULL;
+	struct tg_span text = tg_ben_encode_message(x->cookie, dict, &x->arena);
 
-	if(p == NULL) {
+	if(text.ptr == NULL || text.len > TG_NGX_TEXT_OCTETS_MAX) {
 		tg_ngx_refuse(x, TG_REASON_INTERNAL, "too long, or out of memory");
 		return tg_span_of(NULL, 0);
 	}
-	memcpy(p, x->cookie.ptr, x->cookie.len);
-	p[x->cookie.len] = ' ';
-	memcpy(p + x->cookie.len + 1, body.ptr, body.len);
-	return tg_span_of(p, n);
+	return text;
 }
 
 /* The script's wish, as a key or, last, as a word of the flags */

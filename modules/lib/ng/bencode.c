@@ -322,6 +322,20 @@ struct tg_span tg_ben_encode(const struct tg_ben *root, struct tg_arena *arena)
 	return tg_span_of(out, octets);
 }
 
+struct tg_span tg_ben_encode_message(struct tg_span cookie,
+		const struct tg_ben *root, struct tg_arena *arena)
+{
+	size_t octets = cookie.len + 1 + put_item(NULL, root), head;
+	char *out = tg_arena_get(arena, octets);
+
+	if(!out)
+		return tg_span_of(NULL, 0);
+	head = put(out, cookie.ptr, cookie.len);
+	head += put(out + head, " ", 1);
+	put_item(out + head, root);
+	return tg_span_of(out, octets);
+}
+
 struct tg_ben *tg_ben_get(const struct tg_ben *dict, const char *key)
 {
 	struct tg_span want = tg_span_cstr(key);

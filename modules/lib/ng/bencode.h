@@ -55,6 +55,9 @@ enum tg_ben_rc tg_ben_decode_glance(struct tg_span text, struct tg_arena *arena,
 		struct tg_ben **out) __attribute__((warn_unused_result));
 /* Into the arena; ptr NULL: out of memory */
 struct tg_span tg_ben_encode(const struct tg_ben *root, struct tg_arena *arena);
+/* As ng sends it: behind a cookie and a blank */
+struct tg_span tg_ben_encode_message(struct tg_span cookie,
+		const struct tg_ben *root, struct tg_arena *arena);
 
 /* NULL when absent or dict is no dictionary */
 struct tg_ben *tg_ben_get(const struct tg_ben *dict, const char *key);

@@ -175,10 +175,14 @@ static void decode_of_encode_is_the_value(void **state)
 	(void)state;
 	for(unsigned round = 0; round < 3000; round++) {
 		struct tg_ben *b = random_value(&seed, 0), *back;
-		struct tg_span text = tg_ben_encode(b, &arena);
+		struct tg_span text = tg_ben_encode(b, &arena), message;
 
 		assert_int_equal(tg_ben_decode(text, &arena, &back), TG_BEN_OK);
 		assert_true(same(b, back));
+		message = tg_ben_encode_message(TG_SPAN("c 1"), b, &arena);
+		assert_int_equal(message.len, 4 + text.len);
+		assert_memory_equal(message.ptr, "c 1 ", 4);
+		assert_memory_equal(message.ptr + 4, text.ptr, text.len);
 		tg_arena_deinit(&arena);
 	}
 }
