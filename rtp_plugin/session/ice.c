@@ -16,8 +16,11 @@
 #define ID_OCTETS 12
 #define BINDING_REQUEST 0x0001
 #define BINDING_SUCCESS 0x0101
+#define BINDING_ERROR 0x0111
 #define MESSAGE_INTEGRITY 0x0008
 #define MAC_OCTETS 20
+#define FINGERPRINT 0x8028
+#define FINGERPRINT_OCTETS 8 /* with its head */
 #define USE_CANDIDATE 0x0025 /* RFC 8445 section 16.1 */
 #define MESSAGE_OCTETS_MAX 1500
 
@@ -43,6 +46,8 @@ struct tg_ses_ice {
 	/* by component; socket NULL: none */
 	struct pair way[TG_KEY_COMPONENTS];
 	struct pair wanted[TG_KEY_COMPONENTS]; /* nominated before it was valid */
+	uint8_t asked[ID_OCTETS];              /* id of its latest request, if */
+	bool has_asked;                        /* there was one */
 	size_t password_octets;
 	char password[TG_SES_ICE_PASSWORD_MAX];
 };
@@ -54,6 +59,7 @@ struct message {
 	const uint8_t *id;
 	bool nominates;
 	size_t mac_at; /* of the attribute's value; 0: none */
+	size_t end;    /* of what was read: up to the MAC, or all of it */
 	const uint8_t *octet;
 };
 
@@ -84,7 +90,34 @@ static bool read_message(
 			out->mac_at = at;
 		at += (n + 3u) & ~3u;
 	}
+	out->end = at;
 	return true;
+}
+
+/* CRC-32 as in ISO 3309, RFC 8489 section 14.7 */
+static uint32_t crc32(const uint8_t *octet, size_t octets)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for(size_t i = 0; i < octets; i++) {
+		crc ^= octet[i];
+		for(int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	return ~crc ^ 0x5354554eu;
+}
+
+/* Behind what a MAC covers stands a right FINGERPRINT, or nothing */
+static bool is_whole(const struct message *m, size_t octets)
+{
+	const uint8_t *p = m->octet + m->end;
+
+	if(m->mac_at == 0 || m->end == octets)
+		return m->end == octets;
+	return m->end + FINGERPRINT_OCTETS == octets && two(p) == FINGERPRINT
+		   && two(p + 2) == FINGERPRINT_OCTETS - 4
+		   && ((uint32_t)two(p + 4) << 16 | two(p + 6))
+					  == crc32(m->octet, m->end);
 }
 
 /* RFC 8489 section 14.5: HMAC-SHA1 over all before it, with a length that
@@ -253,6 +286,71 @@ void tg_ses_ice_sent(struct tg_ses_stream *st, struct tg_ses_socket *s,
 	memcpy(c->id, m.id, ID_OCTETS);
 }
 
+/* ---- whose message it is ------------------------------------------------ */
+
+/* Under the far end's password; an error response also without a MAC, to a
+ * request that went there */
+static bool is_theirs(struct tg_ses_ice *ice, const struct tg_ses_socket *s,
+		const struct tg_key_path *from, const struct message *m)
+{
+	const struct check *c;
+
+	if(ice == NULL || m->mac_at != 0)
+		return ice != NULL && is_from(m, ice->password, ice->password_octets);
+	if(m->type != BINDING_ERROR)
+		return false;
+	c = find_check(ice, m->id);
+	return c != NULL && c->socket == s && same_path(&c->to, from);
+}
+
+static bool is_of_a_far_end(struct tg_ses_stream *st,
+		const struct tg_ses_socket *s, const struct tg_key_path *from,
+		const struct message *m)
+{
+	bool theirs = is_theirs(st->far.agent, s, from, m);
+
+	for(struct tg_ses_fork *f = st->fork; f != NULL && !theirs; f = f->next)
+		theirs = is_theirs(f->far.agent, s, from, m);
+	return theirs;
+}
+
+/* Under our agent's; an error response also without one, to the latest request
+ * that came */
+static bool is_of_ours(const struct tg_ses_stream *st, const struct message *m)
+{
+	if(m->mac_at == 0)
+		return m->type == BINDING_ERROR && st->far.agent != NULL
+			   && st->far.agent->has_asked
+			   && memcmp(st->far.agent->asked, m->id, ID_OCTETS) == 0;
+	return st->ice_password != NULL
+		   && is_from(m, st->ice_password, strlen(st->ice_password));
+}
+
+bool tg_ses_ice_may_pass(struct tg_ses_stream *st, bool in,
+		const struct tg_ses_socket *s, const struct tg_key_path *path,
+		const uint8_t *octet, size_t octets)
+{
+	struct message m;
+	bool ours, theirs;
+
+	if(!read_message(octet, octets, &m) || !is_whole(&m, octets)
+			|| (m.type != BINDING_REQUEST && m.type != BINDING_SUCCESS
+					&& m.type != BINDING_ERROR))
+		return false;
+	/* who asks uses the other's password, who answers its own; but errors
+	 * of rtpengine's have the one of whoever asked */
+	ours = m.type == BINDING_ERROR || in == (m.type == BINDING_REQUEST);
+	theirs = m.type == BINDING_ERROR || !ours;
+	if(!(ours && is_of_ours(st, &m))
+			&& !(theirs && is_of_a_far_end(st, s, path, &m)))
+		return false;
+	if(in && m.type == BINDING_REQUEST && st->far.agent != NULL) {
+		memcpy(st->far.agent->asked, m.id, ID_OCTETS);
+		st->far.agent->has_asked = true;
+	}
+	return true;
+}
+
 /* ---- what descriptions said --------------------------------------------- */
 
 bool tg_ses_ice_on(const struct tg_ses_stream *st)
@@ -300,7 +398,7 @@ bool tg_ses_ice_theirs(
 
 	st->far.ice = ice;
 	st->ice_asked = false;
-	if(!ice || tg_key_kx(st->far.key) != TG_KX_DTLS) {
+	if(!ice) {
 		tg_ses_ice_free(&st->far);
 		return true;
 	}

@@ -54,6 +54,17 @@ void tg_ses_ice_received(struct tg_ses_stream *st, struct tg_ses_socket *s,
 void tg_ses_ice_sent(struct tg_ses_stream *st, struct tg_ses_socket *s,
 		const struct tg_key_path *to, const uint8_t *octet, size_t octets);
 
+/*
+ * Is it a Binding message of one of the two agents: whole, and with a MAC under
+ * the password of whom it is for (requests) or from (responses)? A daemon
+ * relays whatever its agent has no use for as if it were media, so nothing
+ * else may pass a secured leg. Error responses, which may come without a MAC,
+ * pass as answers to a request that is known. path: from where, or to where.
+ */
+bool tg_ses_ice_may_pass(struct tg_ses_stream *st, bool in,
+		const struct tg_ses_socket *s, const struct tg_key_path *path,
+		const uint8_t *octet, size_t octets);
+
 /* The path that stands for every validated pair */
 extern const struct tg_key_path tg_ses_ice_path;
 

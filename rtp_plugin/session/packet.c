@@ -101,8 +101,9 @@ static enum tg_ses_verdict in_locked(struct tg_ses_stream *st,
 
 	switch(kind) {
 		case TG_SRTP_KIND_STUN:
-			/* without an agent the daemon would take it for media */
-			if(!is_stun(packet, *octets) || !st->far.ice || !st->ice)
+			/* what its agent does not use the daemon takes for media */
+			if(!is_stun(packet, *octets) || !st->far.ice || !st->ice
+					|| !tg_ses_ice_may_pass(st, true, s, from, packet, *octets))
 				return dropped(st, 0, TG_SES_DROP_KIND);
 			st->stun[0]++;
 			tg_ses_ice_received(st, s, from, packet, *octets);
@@ -136,10 +137,10 @@ static enum tg_ses_verdict out_locked(struct tg_ses_stream *st,
 	struct tg_srtp *tx;
 
 	if(kind == TG_SRTP_KIND_STUN && is_stun(packet, *octets) && st->far.ice
-			&& st->ice) {
+			&& st->ice && to != NULL
+			&& tg_ses_ice_may_pass(st, false, s, to, packet, *octets)) {
 		st->stun[1]++;
-		if(to != NULL)
-			tg_ses_ice_sent(st, s, to, packet, *octets);
+		tg_ses_ice_sent(st, s, to, packet, *octets);
 		return TG_SES_PASS;
 	}
 	if(kind != TG_SRTP_KIND_RTP && kind != TG_SRTP_KIND_RTCP)

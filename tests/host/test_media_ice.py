@@ -161,7 +161,7 @@ class Played(DtlsBench):
             sdp=describe(address, [("audio", port, "UDP/TLS/RTP/SAVP", "0",
                                     attributes)], ["a=ice-lite"] * lite))
         self.assertEqual("ok", reply["result"], reply)
-        self.answered = tag
+        self.answered, self.to_phone = tag, reply["sdp"]
 
     def play(self, sockets, seconds, answer=None, until=lambda data: False):
         """Reads until a datagram is what is waited for. answer: octets to a
