@@ -18,6 +18,8 @@
 
 static unsigned code_of(struct tg_span bytes)
 {
+	if(bytes.len < 12 || bytes.ptr[8] != '4' || bytes.ptr[9] != '0')
+		return 0; /* most are others */
 	if(tg_span_starts(bytes, TG_SPAN("SIP/2.0 401 ")))
 		return 401;
 	if(tg_span_starts(bytes, TG_SPAN("SIP/2.0 407 ")))

@@ -265,12 +265,11 @@ static void read_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
 		egress->next_hop = tlsp_next_hop(snap, dst, bytes);
 }
 
-static void clear_known(
-		const struct tlsp_warm_out *known, int id, uint64_t generation)
+static void clear_known(int id, uint64_t generation, uint64_t stamp)
 {
 	cleared.id = id;
 	cleared.generation = generation;
-	cleared.stamp = known->stamp;
+	cleared.stamp = stamp;
 }
 
 /* NULL: go the long way */
@@ -279,13 +278,14 @@ static const struct tg_pol_egress *judge_warm(const struct tlsp_snap *snap,
 {
 	const struct tlsp_warm_out *known;
 	bool reply = is_reply(bytes);
+	uint64_t stamp;
 
 	if(tlsp_refusing
 			|| !(known = tlsp_warm_out(snap->generation, dst, reply,
-						 !reply && is_sips(bytes)))
+						 !reply && is_sips(bytes), &stamp))
 			|| (!reply && tlsp_next_hop(snap, dst, bytes).len))
 		return NULL;
-	clear_known(known, dst->id, snap->generation);
+	clear_known(dst->id, snap->generation, stamp);
 	*v = known->verdict;
 	return &known->egress;
 }
@@ -364,13 +364,13 @@ static void drop(str *buffer, const struct tg_pol_verdict *v)
 static bool passes(const dest_info_t *dst, struct tg_span bytes)
 {
 	uint64_t generation = tlsp_snap_generation();
-	const struct tlsp_warm_out *known;
+	uint64_t stamp;
 
 	if(!dst || leaving || tlsp_refusing || !is_reply(bytes)
 			|| tlsp_challenge_is_ours(bytes)
-			|| !(known = tlsp_warm_out(generation, dst, true, false)))
+			|| !tlsp_warm_out(generation, dst, true, false, &stamp))
 		return false;
-	clear_known(known, dst->id, generation);
+	clear_known(dst->id, generation, stamp);
 	return true;
 }
 

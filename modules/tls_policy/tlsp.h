@@ -279,21 +279,23 @@ void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 
 /*
  * Only where dst names its connection, and for what is not sent by name; the
- * facts are valid until the connection is judged again.
+ * facts are valid until the connection is judged again. *stamp: of its record,
+ * as it was for this; see tlsp_conn_stamp.
  */
 struct tlsp_warm_out {
-	uint64_t stamp; /* of the record; see tlsp_conn_stamp */
 	struct tg_pol_egress egress;
 	struct tg_pol_verdict verdict;
 };
 const struct tlsp_warm_out *tlsp_warm_out(uint64_t generation,
-		const struct dest_info *dst, bool is_reply, bool sips);
+		const struct dest_info *dst, bool is_reply, bool sips, uint64_t *stamp);
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tg_pol_egress *facts,
 		const struct tg_pol_verdict *v);
 
 /* Is TLSP_CONN_GOOD known without a lock? By the policy in force */
 bool tlsp_warm_holds(int id);
+/* Soon: what takes a while comes first */
+void tlsp_warm_expect(int id);
 
 /* ---- handshake.c: what OpenSSL asks in a handshake ----------------------- */
 

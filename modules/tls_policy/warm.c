@@ -27,6 +27,7 @@
 #define ENTRIES 128 /* connections; an entry's place is the id's */
 #define KINDS 8     /* of messages, per connection */
 #define METHOD_OCTETS 14
+#define OUT_KINDS 4 /* is it a reply, is it sips: */
 #define RCV_OCTETS offsetof(struct receive_info, proto_reserved2)
 
 struct kind {
@@ -37,24 +38,34 @@ struct kind {
 	struct tg_pol_verdict verdict;
 };
 
+/*
+ * What most messages need comes first and is two cache lines: each line that
+ * is not in the processor's caches costs more than all that is done with it.
+ */
 struct entry {
-	int id; /* 0: free */
+	_Alignas(64) int id;   /* 0: free */
+	char proto;            /* becomes WSS on a connection that was TLS */
+	unsigned char out;     /* bit: an out_kind that is known */
+	unsigned char n_kinds; /* of messages in */
+	unsigned char next;    /* of them to give up */
 	uint64_t stamp;
 	uint64_t generation;
-	time_t not_after; /* 0: never ends */
+	time_t not_after;                    /* 0: never ends */
+	const struct socket_info *send_sock; /* of what leaves */
 
 	/* in: what the connection says of each message that comes over it */
-	char proto; /* becomes WSS on a connection that was TLS */
 	unsigned char rcv[RCV_OCTETS]; /* addresses, ports, id */
-	struct tg_pol_msg source;
-	unsigned n_kinds; /* all that were seen; the last KINDS are kept */
 	struct kind kind[KINDS];
+	struct tg_pol_msg source;
 
 	/* out: the same for what leaves on it, by its id */
-	const struct socket_info *send_sock; /* NULL: nothing of the below */
-	struct tlsp_warm_out out[4]; /* is it a reply, is it sips:; a verdict of
-		DENY: not known */
+	struct tlsp_warm_out known[OUT_KINDS];
 };
+
+_Static_assert(offsetof(struct entry, kind) + offsetof(struct kind, verdict)
+							   + offsetof(struct tg_pol_verdict, reason)
+					   < 128,
+		"two lines");
 
 static struct entry cache[ENTRIES];
 
@@ -76,6 +87,15 @@ static bool holds(const struct entry *e, int id, uint64_t generation)
 static struct entry *place_of(int id)
 {
 	return &cache[(unsigned)id % ENTRIES];
+}
+
+void tlsp_warm_expect(int id)
+{
+	const struct entry *e = place_of(id);
+
+	__builtin_prefetch(e);
+	__builtin_prefetch(e->kind);
+	__builtin_prefetch(&tlsp_conn_stamps[(unsigned)id % TLSP_CONN_SLOTS]);
 }
 
 bool tlsp_warm_holds(int id)
@@ -148,7 +168,7 @@ bool tlsp_warm_source(const struct tlsp_snap *snap, const struct sip_msg *msg,
 		e->proto = rcv->proto;
 		memcpy(e->rcv, rcv, RCV_OCTETS);
 		tlsp_conn_of_rcv(rcv, &e->source.conn);
-		e->n_kinds = 0;
+		e->n_kinds = e->next = 0;
 	}
 	*out = e->source;
 	return true;
@@ -188,7 +208,7 @@ const struct tg_pol_verdict *tlsp_warm_in(uint64_t generation,
 
 	if(!e)
 		return NULL;
-	for(unsigned i = 0; i < e->n_kinds && i < KINDS; i++) {
+	for(unsigned i = 0; i < e->n_kinds; i++) {
 		if(is_of_kind(&e->kind[i], asked, route))
 			return &e->kind[i].verdict;
 	}
@@ -208,7 +228,10 @@ void tlsp_warm_in_judged(const struct tlsp_snap *snap,
 			|| !(e = source_entry(snap->generation, msg))
 			|| !is_plain(e, facts))
 		return;
-	k = &e->kind[e->n_kinds++ % KINDS];
+	k = &e->kind[e->next];
+	e->next = (e->next + 1) % KINDS;
+	if(e->n_kinds < KINDS)
+		e->n_kinds++;
 	k->in_dialog = facts->in_dialog;
 	k->octets = (unsigned char)facts->method.len;
 	if(k->octets)
@@ -225,17 +248,17 @@ static unsigned out_kind(bool is_reply, bool sips)
 }
 
 const struct tlsp_warm_out *tlsp_warm_out(uint64_t generation,
-		const struct dest_info *dst, bool is_reply, bool sips)
+		const struct dest_info *dst, bool is_reply, bool sips, uint64_t *stamp)
 {
 	const struct entry *e = place_of(dst->id);
-	const struct tlsp_warm_out *out = &e->out[out_kind(is_reply, sips)];
+	unsigned kind = out_kind(is_reply, sips);
 
-	return dst->proto == PROTO_TLS && dst->id && dst->send_sock
-						   && e->send_sock == dst->send_sock
-						   && holds(e, dst->id, generation)
-						   && out->verdict.decision == TG_POL_ALLOW
-				   ? out
-				   : NULL;
+	if(dst->proto != PROTO_TLS || !dst->id || !dst->send_sock
+			|| e->send_sock != dst->send_sock || !holds(e, dst->id, generation)
+			|| !(e->out & 1U << kind))
+		return NULL;
+	*stamp = e->stamp;
+	return &e->known[kind];
 }
 
 void tlsp_warm_out_judged(const struct tlsp_snap *snap,
@@ -251,7 +274,8 @@ void tlsp_warm_out_judged(const struct tlsp_snap *snap,
 			|| dst->proto != PROTO_TLS || !(e = entry_of(snap, dst->id)))
 		return;
 	if(e->send_sock != dst->send_sock)
-		memset(e->out, 0, sizeof(e->out));
+		e->out = 0;
 	e->send_sock = dst->send_sock;
-	e->out[kind] = (struct tlsp_warm_out){e->stamp, *facts, *v};
+	e->known[kind] = (struct tlsp_warm_out){*facts, *v};
+	e->out |= 1U << kind;
 }
