@@ -47,7 +47,7 @@ struct tg_span tlsp_challenge_replace(struct tg_span bytes)
 	const struct tg_reason_info *info = tg_reason_get(TG_REASON_CHALLENGE);
 	size_t room = bytes.len + strlen(info->sip_text) + 32, n, at_byte;
 	char *out = pkg_malloc(room);
-	bool in_head = true;
+	bool in_head = true, dropped = false;
 
 	if(!out)
 		return tg_span_of(NULL, 0);
@@ -61,7 +61,9 @@ struct tg_span tlsp_challenge_replace(struct tg_span bytes)
 
 		octets += octets < rest.len;
 		in_head = in_head && *rest.ptr != '\r' && *rest.ptr != '\n';
-		if(!in_head || !is_challenge(rest)) {
+		if(*rest.ptr != ' ' && *rest.ptr != '\t') /* else it goes on */
+			dropped = is_challenge(rest);
+		if(!in_head || !dropped) {
 			memcpy(out + n, rest.ptr, octets);
 			n += octets;
 		}

@@ -10,7 +10,8 @@
  *   Call-ID -> the sections that took part           in shared memory
  *
  * Nothing is learned from what a sender claims: a second request that begins
- * a dialog under a known Call-ID makes nobody a party. Not known, so judged by
+ * a dialog under a known Call-ID makes nobody a party, neither who sent it nor
+ * whom it is sent to, unless a party sent it. Not known, so judged by
  * its sender alone: a dialog from before a restart, one that made room for
  * newer ones, and one whose destination the certificate had still to pick.
  */
@@ -33,6 +34,7 @@ struct dialog {
 	time_t used;
 	uint32_t party[PARTIES]; /* 0 ends */
 	bool open;               /* somebody is a party who is not known */
+	bool contested;          /* an outsider began it again */
 };
 
 struct dialogs {
@@ -143,7 +145,7 @@ bool tlsp_dialog_matters(const struct tlsp_asked *asked)
 
 /* ---- in ------------------------------------------------------------------- */
 
-/* Begins one, unless it is known; or is the sender a party of it? */
+/* Begins one, unless it is known; is the sender a party of it? */
 static bool look(uint64_t key, uint32_t party, bool in_dialog)
 {
 	bool fits = true;
@@ -151,9 +153,10 @@ static bool look(uint64_t key, uint32_t party, bool in_dialog)
 
 	lock_get(lock_of(key));
 	d = find(key);
-	if(d && in_dialog)
+	if(d) {
 		fits = has(d, party);
-	else if(!d && !in_dialog) {
+		d->contested |= !fits && !in_dialog;
+	} else if(!in_dialog) {
 		d = make(key);
 		add(d, party);
 	}
@@ -173,8 +176,9 @@ void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 		str id = msg->callid->body;
 
 		v->reason = TG_REASON_NOT_A_PARTY;
-		if(look(key_of(tg_span_of(id.s, (size_t)id.len)), party_of(v),
-				   asked->in_dialog)) {
+		tlsp_at_hand.outsider = !look(key_of(tg_span_of(id.s, (size_t)id.len)),
+				party_of(v), asked->in_dialog);
+		if(!tlsp_at_hand.outsider || !asked->in_dialog) {
 			v->reason = TG_REASON_NONE;
 			return;
 		}
@@ -186,6 +190,27 @@ void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 
 /* ---- out ------------------------------------------------------------------- */
 
+/*
+ * The next header, with the lines that continue it: what stands behind a fold
+ * is no name (RFC 3261 7.3.1). Empty: the head has ended.
+ */
+static struct tg_span next_header(struct tg_span *bytes)
+{
+	size_t end = tg_span_find(*bytes, '\n');
+	struct tg_span line = tg_span_trim(tg_span_of(bytes->ptr, end));
+
+	while(line.len && end + 1 < bytes->len
+			&& (bytes->ptr[end + 1] == ' ' || bytes->ptr[end + 1] == '\t')) {
+		end++;
+		end += tg_span_find(
+				tg_span_of(bytes->ptr + end, bytes->len - end), '\n');
+	}
+	line.len = line.len ? end - (size_t)(line.ptr - bytes->ptr) : 0;
+	end += end < bytes->len;
+	*bytes = tg_span_of(bytes->ptr + end, bytes->len - end);
+	return line;
+}
+
 /* The value of a header by either of its names; empty: there is none */
 static struct tg_span header(
 		struct tg_span bytes, const char *name, char compact)
@@ -193,7 +218,7 @@ static struct tg_span header(
 	struct tg_span line;
 
 	tg_span_cut(&bytes, '\n');
-	while((line = tg_span_trim(tg_span_cut(&bytes, '\n'))).len) {
+	while((line = next_header(&bytes)).len) {
 		struct tg_span n = tg_span_trim(tg_span_cut(&line, ':'));
 
 		if(tg_span_ieq(n, tg_span_cstr(name))
@@ -236,8 +261,11 @@ void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v)
 	d = find(key);
 	if(!d)
 		d = make(key); /* a request of the edge itself */
-	add(d, party_of(v));
-	d->used = time(NULL);
+	/* without a request at hand it may be another branch of the outsider's */
+	if(!tlsp_at_hand.outsider && (tlsp_at_hand.request || !d->contested)) {
+		add(d, party_of(v));
+		d->used = time(NULL);
+	}
 	lock_release(lock_of(key));
 }
 

@@ -377,6 +377,7 @@ int tlsp_gate_in_init(void);
 struct tlsp_at_hand {
 	struct sip_msg *request; /* NULL: none, or a reply */
 	unsigned reply;          /* the code of a reply; 0: none */
+	bool outsider;           /* its sender is no party of its known dialog */
 };
 extern struct tlsp_at_hand tlsp_at_hand;
 int tlsp_check_route(struct sip_msg *msg, struct tg_span route);

@@ -109,6 +109,34 @@ class Parties(Case):
                 "INVITE", "sip:edge.lab.test", timeout=4, **self.call).status, 200)
         self.assertEqual(self.outsider(), 481)
 
+    def again(self, to="127.0.0.11", server="mediation1", fold=b"", **call):
+        """The outsider begins it again, toward there."""
+        port = next(_ports)
+        with tls_edge.Server(KEYS, server, (to, port)) as s, \
+                tls_edge.connect(KEYS, tls_edge.MEDIATION1, "mediation1") as c:
+            octets = sip.build("INVITE", "sip:edge.lab.test", c, **{**self.call, **call},
+                               headers=[f"X-Next: sip:{to}:{port};transport=tls"])
+            c.send(octets.replace(b"Max-Forwards", fold + b"Max-Forwards"))
+            self.assertEqual(c.final(4).status, 200)
+            self.assertTrue(s.requests)
+
+    def test_to_begin_it_again_toward_itself_makes_nobody_a_party(self):
+        self.begin()
+        self.again()
+        self.again("127.0.0.22", "gateway2")
+        self.assertEqual(self.outsider(), 481)
+        self.assertEqual(self.send("127.0.0.22", "gateway2"), 481)
+        self.assertEqual(self.gateway(), 200)
+
+    def test_a_call_id_behind_a_fold_is_none(self):
+        self.begin()
+        victim = self.call["call_id"]
+        self.again(fold=f"Subject: x\r\n Call-ID: {victim}\r\n".encode(),
+                   call_id=f"another-{victim}")
+        self.assertEqual(self.outsider(), 481)
+        self.assertEqual(self.outsider(call_id=f"another-{victim}"), 200)
+        self.assertEqual(self.gateway(), 200)
+
     def test_a_subscription(self):
         self.begin(method="SUBSCRIBE")
         self.assertEqual(self.outsider(method="NOTIFY"), 481)
