@@ -265,10 +265,16 @@ lint: ## format, clang-tidy, cppcheck, arrows, licences (P=paths)
 format: ## rewrite the sources by .clang-format (P=paths)
 	tests/support/lint --format $(P)
 
-asan: ## unit, fuzz corpus and golden tests under ASan and UBSan
-	@$(MAKE) --no-print-directory B=build/asan \
-		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
-		test-unit
+ASAN = $(MAKE) --no-print-directory B=build/asan \
+	SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+asan: ## unit, fuzz corpus and golden tests under ASan and UBSan; then asan-host
+	@$(ASAN) test-unit
+	@$(MAKE) --no-print-directory asan-host
+
+asan-host: all tools ## the media plugin under both in a real rtpengine (T=words)
+	@$(ASAN) plugin build/asan/tools/freed.so
+	@tests/sanitized build/asan/rtp_plugin/rtpengine_srtp.so \
+		build/asan/tools/freed.so $(T)
 
 # Address randomisation off: older runtimes of it do not start otherwise
 TSAN_TESTS = socket exchange race
@@ -342,7 +348,7 @@ clean: ## remove what was built; keep what deps fetched
 FORCE:
 .PHONY: all help deps deps-interop lib modules plugin tgctl test test-bins test-unit \
 	test-host test-interop test-teeth test-matrix lab lab-up lab-down lab-docker \
-	bench soak lint format asan tsan fuzz install uninstall deb clean tools FORCE
+	bench soak lint format asan asan-host tsan fuzz install uninstall deb clean tools FORCE
 
 -include $(LIB_OBJ:.o=.d) $(TGCTL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d) \
 	$(foreach m,$(MODULES),$($m_OBJ:.o=.d)) \

@@ -82,34 +82,6 @@ class DtlsCalls(DtlsBench):
         self.assert_renewed(call)
         self.assert_media(call)
 
-    def assert_renewed(self, call):
-        """Waits for the daemon's new keys: its packets pass again"""
-        data, end = b"are the new keys there? " * 6, time.monotonic() + 5
-        while time.monotonic() < end:
-            call.phones[0].send(packet(call.sequence, data, 0xAAAA0000),
-                                call.plain_port()[:2])
-            call.sequence += 1
-            if call.telephones[0].receive(1, 0.1):
-                call.telephones[0].drain()
-                return
-        self.fail(f"no media under new keys\n{self.edge.say('status')}")
-
-    def again(self, call):
-        """A re-INVITE by the phone"""
-        call.wire_offer = call.good(call.edge_ng.secured(
-            "offer", call.call_id, "to", call.profile, from_tag="a",
-            to_tag="b", sdp=call.local(call.phones)))
-        self.assertIn("a=setup:actpass", call.wire_offer)
-        call.to_telephone = call.good(call.far_ng.ask(
-            "offer", call.call_id, from_tag="a", sdp=call.wire_offer,
-            transport_protocol="RTP/AVP", **call.far_keys))
-        call.wire_answer = call.good(call.far_ng.ask(
-            "answer", call.call_id, from_tag="a", to_tag="b",
-            sdp=call.local(call.telephones), **call.far_keys))
-        call.to_phone = call.good(call.edge_ng.secured(
-            "answer", call.call_id, "to", call.profile, from_tag="a",
-            to_tag="b", sdp=call.wire_answer))
-
     def test_a_wrong_fingerprint_gives_no_media(self):
         call = DtlsCall(self.edge, self.far, "wrong-fingerprint@test")
         self.addCleanup(call.close)

@@ -116,6 +116,28 @@ class SeveralAddresses(IceBench):
                 self.assert_keys_by_validated_pairs(call)
 
 
+class Restarted(IceBench):
+    """The far end's agent begins anew by re-INVITE: other credentials, another
+    address. Media goes on by pairs that are validated again (A5, A15)"""
+
+    def test_dtls(self):
+        call = self.served("restart", edge_keys=ICE)
+        self.assert_media(call)
+        before, trunk = ice_of(call.wire_answer), call.trunk()
+        call.far_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
+        self.forget()
+        self.again(call)
+        for old, new in zip(before, ice_of(call.wire_answer)):
+            self.assertNotEqual(old, new)
+        self.assertNotEqual(trunk, call.trunk())
+        self.ready(call)
+        self.assert_renewed(call)
+        self.assert_keys_by_validated_pairs(call)
+        for _ in range(2):
+            self.assert_media(call)
+        self.assert_clear_nowhere(call)
+
+
 class Played(DtlsBench):
     """The far end is a socket, or some, and the STUN that a test answers"""
 

@@ -166,14 +166,26 @@ class OnePortTwoInterfaces(Bench):
 
     edge_options = {"ports": (30000, 30001)}
 
+    def open_once_ports_are_free(self, call, seconds=5):
+        """The daemon gives those of an ended call back a little later"""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return call.open()
+            except AssertionError as error:
+                if "Ran out of ports" not in str(error) \
+                        or time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
+
     def test_the_same_port_on_two_interfaces(self):
         for caller, direction in (("phone", ["in", "out"]),
                                   ("telephone", ["out", "in"])):
             with self.subTest(caller):
                 call = Call(self.edge, self.far, f"two-{caller}",
-                            caller=caller,
-                            edge_keys={"direction": direction}).open()
+                            caller=caller, edge_keys={"direction": direction})
                 self.addCleanup(call.close)
+                self.open_once_ports_are_free(call)
                 outer = call.trunk()[0 if caller == "phone" else 1]
                 self.assertEqual(("127.0.0.2", 30000), outer)
                 self.assertEqual(("127.0.0.1", 30000), call.plain_port()[:2])

@@ -2,7 +2,7 @@
 """Calls by DTLS-SRTP; see rtpcall.py for the picture."""
 import time
 
-from rtp import payload_of
+from rtp import packet, payload_of
 from rtpcall import PATTERN, Bench, Call
 
 DTLS = {"kx": "dtls"}
@@ -62,3 +62,31 @@ class DtlsBench(Bench):
         self.assertGreaterEqual(len(trunk), 40)
         for data in trunk:
             self.assertNotIn(PATTERN[:16], data)
+
+    def assert_renewed(self, call):
+        """Waits for the daemon's new keys: its packets pass again"""
+        data, end = b"are the new keys there? " * 6, time.monotonic() + 5
+        while time.monotonic() < end:
+            call.phones[0].send(packet(call.sequence, data, 0xAAAA0000),
+                                call.plain_port()[:2])
+            call.sequence += 1
+            if call.telephones[0].receive(1, 0.1):
+                call.telephones[0].drain()
+                return
+        self.fail(f"no media under new keys\n{self.edge.say('status')}")
+
+    def again(self, call):
+        """A re-INVITE by the phone"""
+        call.wire_offer = call.good(call.edge_ng.secured(
+            "offer", call.call_id, "to", call.profile, from_tag="a",
+            to_tag="b", sdp=call.local(call.phones), **call.edge_keys))
+        self.assertIn("a=setup:actpass", call.wire_offer)
+        call.to_telephone = call.good(call.far_ng.ask(
+            "offer", call.call_id, from_tag="a", sdp=call.wire_offer,
+            transport_protocol="RTP/AVP", **call.far_keys))
+        call.wire_answer = call.good(call.far_ng.ask(
+            "answer", call.call_id, from_tag="a", to_tag="b",
+            sdp=call.local(call.telephones), **call.far_keys))
+        call.to_phone = call.good(call.edge_ng.secured(
+            "answer", call.call_id, "to", call.profile, from_tag="a",
+            to_tag="b", sdp=call.wire_answer))

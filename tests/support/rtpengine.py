@@ -9,9 +9,11 @@ import tempfile
 from ngclient import Ng
 
 BUILD = pathlib.Path(os.environ.get("TG_BUILD", "build")).resolve()
-PLUGIN = BUILD / "rtp_plugin" / "rtpengine_srtp.so"
+PLUGIN = pathlib.Path(os.environ.get(
+    "TG_PLUGIN", BUILD / "rtp_plugin" / "rtpengine_srtp.so")).resolve()
 LOGS = pathlib.Path(os.environ.get("TG_LOG_DIR", tempfile.gettempdir()))
 DAEMON = os.environ.get("TG_RTPENGINE", "/usr/bin/rtpengine")
+START_SEC = 30  # slow: a sanitizer's, on a machine that does other work
 SECRET = b"test-secret-of-thirty-two-octets"
 
 
@@ -59,10 +61,22 @@ class Rtpengine:
                 stdin=subprocess.DEVNULL)
         ng = self.ng()
         try:
-            ng.wait()
+            ng.wait(START_SEC)
+            self.check_first()
+        except BaseException:
+            self.stop()  # else it would answer for the next one
+            raise
         finally:
             ng.close()
         return self
+
+    def check_first(self):
+        """A sanitizer that is asked for is there, with its plugin"""
+        for path in self.env.get("LD_PRELOAD", "").split(":")[:-1]:
+            maps = pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()
+            for wanted in (path, str(PLUGIN)):
+                if wanted not in maps:
+                    raise AssertionError(f"{wanted} is not in the daemon")
 
     def refusal(self, seconds=10):
         """Starts it, expects it to end at once: (exit code, stderr)"""
