@@ -197,6 +197,21 @@ static struct tg_handshake *vacant(struct tg_association *a)
 	return NULL;
 }
 
+/*
+ * Sources that return a cookie and then say nothing hold all the places there
+ * are, for GIVE_UP_MS. The one that the signalling names takes the oldest.
+ */
+static struct tg_handshake *displaced(struct tg_association *a)
+{
+	struct tg_handshake *oldest = &a->candidate[0];
+
+	for(size_t i = 1; i < TG_KEY_CANDIDATES; i++)
+		if(a->candidate[i].born_ms < oldest->born_ms)
+			oldest = &a->candidate[i];
+	tg_handshake_close(oldest, false);
+	return oldest;
+}
+
 static bool is_client_hello(const uint8_t *octet, size_t octets)
 {
 	return octets > RECORD_HEADER_OCTETS && octet[0] == CONTENT_HANDSHAKE
@@ -213,7 +228,8 @@ static void welcome(struct tg_association *a, const struct tg_key_path *from,
 {
 	struct tg_handshake *l = &a->listener, *h = vacant(a);
 
-	if(!is_client_hello(octet, octets) || !h)
+	if(!is_client_hello(octet, octets)
+			|| (!h && !(a->has_to && same_path(&a->to, from))))
 		return;
 	if(!l->ssl
 			&& !tg_handshake_open(
@@ -222,6 +238,8 @@ static void welcome(struct tg_association *a, const struct tg_key_path *from,
 	l->path = *from;
 	if(!tg_handshake_listen(l, octet, octets))
 		return;
+	if(!h)
+		h = displaced(a);
 	*h = *l;
 	memset(l, 0, sizeof(*l));
 	h->born_ms = a->now_ms;

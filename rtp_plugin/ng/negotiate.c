@@ -162,7 +162,7 @@ static bool may_fall_to_clear(
 
 static bool fall_to_clear(struct tg_ngx *x, struct tg_ses_stream *st)
 {
-	if(st->far.rx[TG_KEY_RTP] != NULL)
+	if(st->was_secured)
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
 				"a secured media line would fall to clear");
 	tg_ses_stream_close(st);

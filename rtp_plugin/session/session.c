@@ -477,6 +477,7 @@ void tg_ses_leg_close(struct tg_ses_leg *leg)
 		pthread_mutex_lock(&st->lock);
 		set_mode(st, TG_SES_HELD);
 		tg_ses_stream_close(st);
+		st->was_secured = false;
 		pthread_mutex_unlock(&st->lock);
 	}
 }
@@ -604,6 +605,7 @@ enum tg_srtp_rc tg_ses_stream_rekey(struct tg_ses_stream *st)
 	rc = renew(st, TG_KEY_RTP);
 	if(rc == TG_SRTP_OK && st->far.separate)
 		rc = renew(st, TG_KEY_RTCP);
+	st->was_secured = st->was_secured || st->far.rx[TG_KEY_RTP] != NULL;
 	if(rc == TG_SRTP_OK)
 		st->far.generation = generation;
 	else if(st->undo == NULL) /* else the one before takes its place again */

@@ -127,6 +127,7 @@ struct tg_ses_stream {
 	uint16_t replay_window;
 	uint8_t index;      /* of the m= line */
 	bool clear;         /* a supported leg that fell to clear: mode PLAIN */
+	bool was_secured;   /* it had keys, and never may fall to clear again */
 	bool ice;           /* our last description had ICE */
 	bool ice_lite;      /* and said that our agent is lite */
 	bool ice_asked;     /* it was an offer, and is not answered yet */

@@ -79,6 +79,29 @@ class Modes(Bench):
                 self.assert_sealed(*self.call(True, level, to_tag="b"))
                 self.ng.ask("delete", self.call_id, from_tag="a")
 
+    def test_a_line_that_was_off_does_not_come_back_in_clear(self):
+        """Nor one whose far end tells us at once"""
+        plain, trunk = self.call(True, "supported")
+        self.assert_sealed(plain, trunk)
+        for off in (False, True):
+            offer = describe(PHONE, [("audio", 10000, "RTP/AVP", "0", [])])
+            self.ask("offer", offer, "supported", to_tag="b",
+                     direction=["in", "out"])
+            if off:
+                self.ask("answer", describe(GATEWAY, [
+                    ("audio", 0, "RTP/AVP", "0", [])]), "supported",
+                         to_tag="b")
+                self.ask("offer", offer, "supported", to_tag="b",
+                         direction=["in", "out"])
+            self.assert_refused(self.ng.secured(
+                "answer", self.call_id, "to", {"level": "supported"},
+                from_tag="a", to_tag="b", sdp=describe(GATEWAY, [
+                    ("audio", 12000, "RTP/AVP", "0", [])])),
+                "media-downgrade")
+            for data in self.heard_by_gateway(plain):
+                self.assertNotIn(b"clear!", data)
+        self.ng.ask("delete", self.call_id, from_tag="a")
+
     def test_the_next_peer_gets_keys_of_its_own(self):
         keys = []
         for peer, suite in (("gateway1", SUITE), ("gateway1", SUITE),

@@ -359,6 +359,43 @@ static void the_right_one_wins_among_strangers(void **state)
 	net_close_end(&b);
 }
 
+/* They return a cookie, and that is all they ever do */
+static void strangers_that_say_nothing_more_keep_nobody_out(void **state)
+{
+	struct end a, b, stranger[TG_KEY_CANDIDATES + 1];
+	struct tg_key_lines unused;
+	struct tg_sdp_media m;
+
+	(void)state;
+	net_open_end(&a, 1, net_usual);
+	net_open_end(&b, 2, net_usual);
+	net_offer_and_answer(&a, &b, false);
+	net_connect_all(&a, &b);
+	assert_int_equal(tg_key_offer(a.key, false, &unused), TG_KEY_OK);
+	m = net_media(&unused);
+	for(uint8_t i = 0; i <= TG_KEY_CANDIDATES; i++) {
+		struct end *e = &stranger[i];
+
+		net_open_end(e, 20 + i, net_usual);
+		assert_int_equal(tg_key_take_offer(e->key, &m), TG_KEY_OK);
+		assert_int_equal(tg_key_answer(e->key, false, &unused), TG_KEY_OK);
+		net_connect_all(e, &a);
+		for(int hello = 0; hello < 2; hello++) {
+			a.wire.n = 0;
+			net_move(e, &a, 0);
+			net_move(&a, e, 0);
+		}
+	}
+	a.wire.n = 0;
+	net_connect_all(&b, &a);
+	net_run(&a, &b, 0);
+	net_assert_crossed(&a, &b);
+	for(size_t i = 0; i <= TG_KEY_CANDIDATES; i++)
+		net_close_end(&stranger[i]);
+	net_close_end(&a);
+	net_close_end(&b);
+}
+
 static void survives_loss_and_reorder(void **state)
 {
 	(void)state;
@@ -567,6 +604,7 @@ int main(void)
 					an_unverified_source_gets_little_and_costs_nothing),
 			cmocka_unit_test(rubbish_is_survived),
 			cmocka_unit_test(the_right_one_wins_among_strangers),
+			cmocka_unit_test(strangers_that_say_nothing_more_keep_nobody_out),
 			cmocka_unit_test(survives_loss_and_reorder),
 			cmocka_unit_test(each_component_has_keys_of_its_own),
 			cmocka_unit_test(an_unchanged_negotiation_keeps_the_association),
