@@ -5,9 +5,12 @@
  */
 #include "cm.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "session/ice.h"
 #include "session/packet.h"
 #include "session/session.h"
 
@@ -108,10 +111,19 @@ static void held_sockets_drop_everything(void **state)
 	tg_ses_call_put(c);
 }
 
+/* A Binding request that is for the owner of the password */
+static void sign(uint8_t stun[44], const char *password)
+{
+	stun[3] = 24;
+	memcpy(stun + 20, "\0\x08\0\x14", 4);
+	assert_non_null(HMAC(EVP_sha1(), password, (int)strlen(password), stun, 20,
+			stun + 24, NULL));
+}
+
 static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 {
 	struct tg_ses_call *c = tg_ses_call_get(TG_SPAN("nokey"), true);
-	uint8_t rtp[300] = {0x80}, stun[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
+	uint8_t rtp[300] = {0x80}, stun[44] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
 	struct tg_ng_profile profile = {.level = TG_LEVEL_REQUIRED};
 	struct tg_key_path from = {.port = 1};
 	struct tg_ses_socket *s;
@@ -120,6 +132,7 @@ static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 	size_t n = 172;
 
 	(void)state;
+	sign(stun, "ours");
 	pthread_mutex_lock(&c->lock);
 	leg = tg_ses_leg_new(c, TG_SPAN("t"), TG_SPAN(""), &profile);
 	st = tg_ses_stream_get(leg, 0, true);
@@ -135,8 +148,11 @@ static void a_secured_socket_without_keys_passes_stun_of_ice_alone(void **state)
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
 	assert_int_equal(
 			TG_SES_DROP, tg_ses_packet_out(s, NULL, stun, &n, sizeof(stun)));
-	st->ice = true;
+	assert_true(tg_ses_ice_ours(st, true, false, TG_SPAN("ours")));
 	assert_int_equal(TG_SES_PASS, tg_ses_packet_in(s, &from, stun, &n));
+	sign(stun, "another's");
+	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
+	sign(stun, "ours");
 	stun[4] = 0; /* first octet of STUN, but no STUN */
 	assert_int_equal(TG_SES_DROP, tg_ses_packet_in(s, &from, stun, &n));
 	assert_int_equal(
