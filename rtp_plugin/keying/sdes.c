@@ -111,14 +111,13 @@ static bool forget_locals(struct sdes *s)
 
 static void forget_local(struct sdes *s, enum tg_suite suite)
 {
-	struct tg_srtp_master *m = find_local(s, suite);
-	struct local *at;
-
-	if(!m)
+	for(size_t i = 0; i < s->n_local; i++) {
+		if(s->local[i].suite != suite)
+			continue;
+		s->local[i] = s->local[--s->n_local];
+		tg_wipe(&s->local[s->n_local], sizeof(*s->local));
 		return;
-	at = (struct local *)((char *)m - offsetof(struct local, master));
-	*at = s->local[--s->n_local];
-	tg_wipe(&s->local[s->n_local], sizeof(*at));
+	}
 }
 
 /* Room for the key of one more suite. NULL: out of memory */

@@ -121,7 +121,7 @@ static struct stream *find_stream(struct tg_srtp *ctx, uint32_t ssrc)
 /* Room for one more, so that noting an authentic packet cannot fail */
 static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 {
-	uint16_t more = (uint16_t)(2 * ctx->max_streams);
+	uint32_t more = ctx->n_streams + ctx->n_streams / 2u + 1;
 	struct stream *grown;
 
 	if(ctx->n_streams >= ctx->ssrc_max)
@@ -135,7 +135,7 @@ static enum tg_srtp_rc reserve_stream(struct tg_srtp *ctx)
 	if(ctx->stream == &ctx->first)
 		*grown = ctx->first;
 	ctx->stream = grown;
-	ctx->max_streams = more;
+	ctx->max_streams = (uint16_t)more;
 	return TG_SRTP_OK;
 }
 

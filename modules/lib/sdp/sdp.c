@@ -411,13 +411,13 @@ enum tg_sdp_rc tg_sdp_parse(
  * An attribute, case-insensitive, blanks ignored: a lenient reader may take it
  * so. first: what it then begins with, for most others begin otherwise.
  */
-static bool is_named(const struct tg_sdp_line *line, const char *first,
+static bool is_named(const struct tg_sdp_line *line, struct tg_span first,
 		const struct tg_span *names, size_t n)
 {
 	struct tg_span name;
 
 	if(line->type != 'a' || line->text.len < 3
-			|| !memchr(first, line->text.ptr[2], strlen(first)))
+			|| tg_span_find(first, line->text.ptr[2]) == first.len)
 		return false;
 	name = tg_span_trim(tg_sdp_attribute_of(line).name);
 	for(size_t i = 0; i < n; i++) {
@@ -440,8 +440,8 @@ bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("connection"),
 	};
 
-	return is_named(
-			line, "cCfFsStTkKeE \t", names, sizeof(names) / sizeof(names[0]));
+	return is_named(line, TG_SPAN("cCfFsStTkKeE \t"), names,
+			sizeof(names) / sizeof(names[0]));
 }
 
 bool tg_sdp_carries_key(const struct tg_sdp_line *line)
@@ -453,6 +453,6 @@ bool tg_sdp_carries_key(const struct tg_sdp_line *line)
 	};
 
 	return line->type == 'k'
-		   || is_named(
-				   line, "cCkK \t", names, sizeof(names) / sizeof(names[0]));
+		   || is_named(line, TG_SPAN("cCkK \t"), names,
+				   sizeof(names) / sizeof(names[0]));
 }
