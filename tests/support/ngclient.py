@@ -101,6 +101,7 @@ class Ng:
         self.socket.settimeout(10)
         self.address = address
         self.secret = secret
+        self.given_up = set()  # cookies that had no reply in time
 
     def raw(self, datagram):
         self.socket.sendto(datagram, self.address)
@@ -118,8 +119,14 @@ class Ng:
             if value is not None:
                 message[name.replace("_", "-")] = value
         cookie = self.cookie()
-        reply = self.raw(cookie + b" " + encode(message))
-        head, _, body = reply.partition(b" ")
+        try:
+            reply = self.raw(cookie + b" " + encode(message))
+            while (head := reply.partition(b" ")[0]) in self.given_up:
+                reply = self.socket.recv(65535)
+        except TimeoutError:
+            self.given_up.add(cookie)
+            raise
+        body = reply.partition(b" ")[2]
         if head != cookie:
             raise ValueError("reply with another cookie")
         return decode(body)
