@@ -294,7 +294,7 @@ class Standby(Bench):
 
 
 class Refused(unittest.TestCase):
-    """(B14)"""
+    """With a release of rtpengine whose restoring is not known"""
 
     def test_start_with_redis(self):
         daemon = Rtpengine("refused",
