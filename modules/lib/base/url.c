@@ -68,7 +68,7 @@ static bool split_authority(struct tg_span s, struct tg_url *out)
 	out->port = (uint16_t)port;
 	if(tg_addr_parse(out->host, &addr))
 		return true;
-	return s.ptr[0] != '[' && tg_is_host_name(out->host);
+	return !tg_span_starts(s, TG_SPAN("[")) && tg_is_host_name(out->host);
 }
 
 bool tg_url_split(struct tg_span text, struct tg_url *out, const char **why)
