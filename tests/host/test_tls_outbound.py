@@ -19,7 +19,8 @@ import tls_edge
 
 KEYS = tls_edge.Pki()
 
-# the next hop, and the one after it, are in headers of the request
+# the next hop, and the one after it, are in headers of the request; X-Dawdle:
+# microseconds that the script takes when the next hop could not be reached
 ROUTE = """
 	if(is_method("OPTIONS") && uri == myself && !is_present_hf("X-Next")) {
 		sl_send_reply("200", "OK");
@@ -36,10 +37,20 @@ ROUTE = """
 	if(is_present_hf("X-Uri")) $ru = $hdr(X-Uri);
 	$du = $hdr(X-Next);
 	t_on_failure("NEXT");
+	if(is_present_hf("X-Dawdle")) route(DAWDLE);
 	if(!t_relay()) sl_reply_error();
 	exit; # a route that ends with a failure closes the connection on 6.0
 """
 ROUTES = """
+route[DAWDLE] {
+	if(!t_relay()) {
+		usleep("$hdr(X-Dawdle)");
+		xlog("L_NOTICE", "the script of $ci goes on\n");
+		$du = $hdr(X-Then);
+		if(!t_relay()) sl_reply_error();
+	}
+	exit;
+}
 failure_route[NEXT] {
 	xlog("L_NOTICE", "failure_route ran for $ci with $T_reply_code\\n");
 	if(is_present_hf("X-Then") && $du != $hdr(X-Then)) {
@@ -51,6 +62,7 @@ failure_route[NEXT] {
 EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, routes=ROUTES.replace(
     "$T_reply_code", "$T(reply_code)"), params="""
 loadmodule "tmx.so"
+loadmodule "cfgutils.so"
 modparam("tls_policy", "retry_ms", 300)
 """)
 
@@ -80,13 +92,16 @@ class Case(unittest.TestCase):
     def _no_connections():
         return "src_ip" not in EDGE.rpc("core.tcp_list")
 
-    def ask(self, next_hop, method="INVITE", then=None, uri=None, client=None):
+    def ask(self, next_hop, method="INVITE", then=None, uri=None, client=None,
+            dawdle_us=None):
         """(status, seconds, Call-ID) of what the caller gets."""
         headers = [f"X-Next: {next_hop}"]
         if then:
             headers.append(f"X-Then: {then}")
         if uri:
             headers.append(f"X-Uri: {uri}")
+        if dawdle_us:
+            headers.append(f"X-Dawdle: {dawdle_us}")
         with contextlib.ExitStack() as stack:
             c = client or stack.enter_context(
                 tls_edge.connect(KEYS, tls_edge.CLIENT))
@@ -149,6 +164,25 @@ IMPOSTORS = {  # leaf: (reason, alert)
     "gw1-wildcard": ("cert-name", ""),
     "gw1-selfsigned": ("cert-self-signed", ""),
 }
+
+
+class NobodyThere(Case):
+    """connect() fails at once, and t_relay() in the script says so (B1)"""
+
+    def test_the_script_alone_goes_on(self):
+        for dawdle_us in (1, 200000):
+            with self.subTest(dawdle_us=dawdle_us), \
+                    server("gateway2", "127.0.0.22") as good, \
+                    tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
+                status, _, call_id = self.ask(GW1, then=GW2, client=c,
+                                             dawdle_us=dawdle_us)
+                self.assertEqual(status, 200)
+                # nobody else answered, or went on with the next hop as well
+                self.assertIsNone(c.final(0.5))
+                self.assertEqual([m.method for m in good.requests].count("INVITE"), 1)
+                self.assertNotIn(f"failure_route ran for {call_id}", EDGE.log())
+                self.assertIn(f"the script of {call_id} goes on", EDGE.log())
+            self.setUp()
 
 
 class Impostors(Case):

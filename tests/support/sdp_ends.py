@@ -61,7 +61,17 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.client = self.LAB.client()
         self.addCleanup(self.client.close)
+        self.addCleanup(self.end_calls)
         self.counters = self.counted()
+
+    def end_calls(self):
+        """Those that the test left open, whoever's tags they have"""
+        for call_id in self.calls_of_rtpengine():
+            ng = ngclient.Ng((lab.EDGE, lab.NG_PORT))
+            try:
+                ng.ask("delete", call_id)
+            finally:
+                ng.close()
 
     def counted(self):
         return self.LAB.statistics("srtp_policy")
@@ -85,14 +95,6 @@ class Case(unittest.TestCase):
         try:
             return [c.decode() if isinstance(c, bytes) else c
                     for c in ng.ask("list", limit=1000)["calls"]]
-        finally:
-            ng.close()
-
-    def end_in_rtpengine(self, call):
-        """The whole call, whoever's tags it has there"""
-        ng = ngclient.Ng((lab.EDGE, lab.NG_PORT))
-        try:
-            ng.ask("delete", call.call_id)
         finally:
             ng.close()
 
