@@ -96,13 +96,17 @@ static struct entry *add(struct tg_span cookie, const uint64_t digest[2])
 	return e;
 }
 
+static void drop_old(void)
+{
+	while(oldest != NULL && oldest->made + LIFE_SEC < now())
+		remove_entry(oldest);
+}
+
 /* What is still at work stays: a repetition would run a second time */
 static void make_room(void)
 {
 	struct entry *e;
 
-	while(oldest != NULL && oldest->made + LIFE_SEC < now())
-		remove_entry(oldest);
 	if(n_entries < ENTRIES)
 		return;
 	for(e = oldest; e != NULL && e->reply == NULL; e = e->newer)
@@ -118,9 +122,10 @@ enum tg_ngx_seen tg_ngx_cache_look(struct tg_span cookie,
 	struct entry *e;
 
 	pthread_mutex_lock(&lock);
-	make_room();
+	drop_old();
 	e = find(cookie);
 	if(e == NULL) {
+		make_room();
 		seen = n_entries < ENTRIES && add(cookie, digest) != NULL ? TG_NGX_NEW
 																  : TG_NGX_FULL;
 	} else if(CRYPTO_memcmp(e->digest, digest, sizeof(e->digest)) != 0) {

@@ -243,6 +243,43 @@ class Certificates(CaBench):
         self.assert_refused(reply, "media-keying")
 
 
+class Anew(CaBench):
+    """A far end that does not guess at roll-over counters, as a stock daemon
+    does (A15)"""
+
+    def negotiate(self, call, **tags):
+        call.wire_offer = call.good(call.edge_ng.secured(
+            "offer", call.call_id, "to", DTLS, from_tag="a",
+            sdp=call.local(call.phones), **tags))
+        call.to_telephone = call.good(call.far_ng.secured(
+            "offer", call.call_id, "from", DTLS, from_tag="a",
+            sdp=call.wire_offer))
+        call.wire_answer = call.good(call.far_ng.secured(
+            "answer", call.call_id, "from", DTLS, from_tag="a", to_tag="b",
+            sdp=call.local(call.telephones)))
+        call.to_phone = call.good(call.edge_ng.secured(
+            "answer", call.call_id, "to", DTLS, from_tag="a", to_tag="b",
+            sdp=call.wire_answer))
+
+    def test_a_new_association_begins_at_zero(self):
+        call = DtlsCall(self.edge, self.far, self.id())
+        self.addCleanup(call.close)
+        self.negotiate(call)
+        self.ready(call)
+        call.sequence = 65500
+        self.assert_media(call)
+        call.talk(n=40)  # over the wrap: the counter is one
+        for _ in range(5):  # and to numbers that are not near it
+            call.sequence += 8000
+            call.talk(n=1)
+        self.assertGreater(call.sequence % 65536, 0x8000)
+        call.far_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
+        self.negotiate(call, to_tag="b")
+        self.ready(call)
+        self.assert_renewed(call)
+        self.assert_media(call)
+
+
 class TrustAnew(CaBench):
     """The trust in peers' certificates changes under calls that go on
     (A11, A27)"""

@@ -238,6 +238,23 @@ class Control(unittest.TestCase):
         self.assertEqual(0, os.stat(path).st_uid)
 
 
+class Twice(unittest.TestCase):
+    """A daemon that a mistake starts beside the one that serves"""
+
+    def test_leaves_the_status_socket_of_the_first_one(self):
+        cli = {"options": ("--listen-cli=127.0.0.1:9900",)}
+        first = Rtpengine("first", **cli).start()
+        self.addCleanup(first.stop)
+        second = Rtpengine("second", ng="127.0.0.1:2224", conf={
+            "status_socket": first.status_path}, **cli)
+        code, _ = second.refusal()
+        self.assertNotEqual(0, code)
+        self.assertRegex(first.say("status"), "^plugin version=")
+        ng = first.ng()
+        self.addCleanup(ng.close)
+        self.assertIn("trunkguard", ng.ask("ping", trunkguard="v1/query"))
+
+
 class Background(unittest.TestCase):
     """The daemon forks after the plugin was mounted; started by the wrapper"""
 

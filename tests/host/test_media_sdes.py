@@ -120,6 +120,33 @@ class SdesCalls(Bench):
         self.assertRegex(call.wire_offer, r"m=audio \d+ RTP/SAVPF 0\r")
         self.assert_secured(call)
 
+    def test_an_ended_call_stays_in_the_counters(self):
+        call = self.call()
+        call.talk(n=7)
+        call.phones[0].send(b"neither RTP nor RTCP", call.plain_port()[:2])
+        call.telephones[0].send(b"no packet of SRTP", call.trunk()[0])
+
+        def counters():
+            return {k: int(v) for k, v in re.findall(
+                r"^(trunkguard_rtp_(?:rtp|dropped)_packets_total\S+) "
+                r"(\d+)", self.edge.say("metrics"), re.M)}
+        kind = ('trunkguard_rtp_dropped_packets_total'
+                '{direction="in",reason="kind"}')
+        end = time.monotonic() + 5
+        while counters()[kind] == 0:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        before = counters()
+        self.assertGreaterEqual(min(v for k, v in before.items()
+                                    if "dropped" not in k), 7)
+        call.edge_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
+        self.assertNotIn(call.call_id, self.edge.say("status"))
+        end = time.monotonic() + 5
+        while call.call_id in call.edge_ng.ask("list", limit=1000)["calls"]:
+            self.assertLess(time.monotonic(), end)
+        for name, value in before.items():
+            self.assertGreaterEqual(counters()[name], value, name)
+
     def test_status_lists_the_leg_without_keys(self):
         call = self.call(profile={"peer": "gw-of-status"})
         call.talk(n=7)
