@@ -20,8 +20,8 @@ REDIS = ("127.0.0.1", 6379)
 EDGE = {"interfaces": ("in/127.0.0.1", "out/127.0.0.2")}
 # How that one reads calls back is not known: the plugin does not let it
 RESTORES = not re.search(r"\b26\.\d", subprocess.run(
-    ["rtpengine", "--version"], capture_output=True, text=True,
-    check=True).stdout)
+    ["rtpengine", "--version"], stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT, text=True, check=True).stdout)
 NUMBER = {"restored_secured": 1, "restored_torn_down": 1, "restored_plain": 1,
           "restored_unknown": 0}
 
