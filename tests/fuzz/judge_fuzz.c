@@ -63,10 +63,12 @@ static void check_stripping(const struct tg_sdp *sdp, struct tg_media_ask ask,
 	must(edit && tg_media_strip_offer(sdp, ask.media, edit, &n));
 	parse(tg_sdp_edit_apply(edit), arena, &rest);
 	must(rest.n_media == sdp->n_media && rest.n_lines == sdp->n_lines - n);
+	if(ask.media->level == TG_LEVEL_NONE)
+		return; /* SRTP that a party brings along is its own affair */
 	tg_media_judge(&rest, &ask, &found);
 	must(found.reason == TG_REASON_NONE);
-	if(ask.media->level == TG_LEVEL_NONE || ask.capabilities)
-		return; /* SRTP that a party brings along is its own affair */
+	if(ask.capabilities)
+		return;
 	for(size_t i = 0; i < rest.n_media; i++) {
 		for(size_t k = 0; k < rest.media[i].n_crypto; k++)
 			must(tg_media_has_suite(ask.media,
