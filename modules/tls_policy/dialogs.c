@@ -190,44 +190,6 @@ void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 
 /* ---- out ------------------------------------------------------------------- */
 
-/*
- * The next header, with the lines that continue it: what stands behind a fold
- * is no name (RFC 3261 7.3.1). Empty: the head has ended.
- */
-static struct tg_span next_header(struct tg_span *bytes)
-{
-	size_t end = tg_span_find(*bytes, '\n');
-	struct tg_span line = tg_span_trim(tg_span_of(bytes->ptr, end));
-
-	while(line.len && end + 1 < bytes->len
-			&& (bytes->ptr[end + 1] == ' ' || bytes->ptr[end + 1] == '\t')) {
-		end++;
-		end += tg_span_find(
-				tg_span_of(bytes->ptr + end, bytes->len - end), '\n');
-	}
-	line.len = line.len ? end - (size_t)(line.ptr - bytes->ptr) : 0;
-	end += end < bytes->len;
-	*bytes = tg_span_of(bytes->ptr + end, bytes->len - end);
-	return line;
-}
-
-/* The value of a header by either of its names; empty: there is none */
-static struct tg_span header(
-		struct tg_span bytes, const char *name, char compact)
-{
-	struct tg_span line;
-
-	tg_span_cut(&bytes, '\n');
-	while((line = next_header(&bytes)).len) {
-		struct tg_span n = tg_span_trim(tg_span_cut(&line, ':'));
-
-		if(tg_span_ieq(n, tg_span_cstr(name))
-				|| (n.len == 1 && (n.ptr[0] | 0x20) == compact))
-			return tg_span_trim(line);
-	}
-	return tg_span_of(NULL, 0);
-}
-
 /* RFC 3261 20.39: a parameter behind the address */
 static bool has_tag(struct tg_span to)
 {
@@ -246,17 +208,15 @@ static bool has_tag(struct tg_span to)
 	return false;
 }
 
-void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v)
+void tlsp_dialog_out(
+		const struct tlsp_head *head, const struct tg_pol_verdict *v)
 {
-	struct tg_span rest = bytes, call_id;
 	struct dialog *d;
 	uint64_t key;
 
-	if(!dialogs || !tlsp_dialog_begins(tg_span_cut(&rest, ' '))
-			|| has_tag(header(bytes, "To", 't')))
+	if(!dialogs || !tlsp_dialog_begins(head->method) || has_tag(head->to))
 		return;
-	call_id = header(bytes, "Call-ID", 'i');
-	key = key_of(call_id);
+	key = key_of(head->call_id);
 	lock_get(lock_of(key));
 	d = find(key);
 	if(!d)

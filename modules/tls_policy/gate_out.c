@@ -54,56 +54,6 @@ static bool is_reply(struct tg_span b)
 		   || tg_span_starts(b, TG_SPAN("HTTP/"));
 }
 
-/* The line that starts at at, without its end; at moves behind it */
-static struct tg_span next_line(struct tg_span b, size_t *at)
-{
-	size_t start = *at;
-	size_t n = tg_span_find(tg_span_of(b.ptr + start, b.len - start), '\n');
-
-	*at = start + n < b.len ? start + n + 1 : b.len;
-	if(n && b.ptr[start + n - 1] == '\r')
-		n--;
-	return tg_span_of(b.ptr + start, n);
-}
-
-/* RFC 5630: the request URI or the topmost Route is sips: */
-static bool is_sips(struct tg_span b)
-{
-	size_t at = 0;
-	struct tg_span line = next_line(b, &at);
-
-	tg_span_cut(&line, ' ');
-	if(tg_span_istarts(line, TG_SPAN("sips:")))
-		return true;
-	while(at < b.len) {
-		char first = b.ptr[at];
-
-		line = tg_span_of(b.ptr + at, b.len - at);
-		if((first | 0x20) != 'r' && first > '\r') { /* most are others */
-			size_t end = tg_span_find(line, '\n');
-
-			at += end < line.len ? end + 1 : end;
-			continue;
-		}
-		line = next_line(b, &at);
-		if(!line.len)
-			return false;
-		if(tg_span_istarts(line, TG_SPAN("route"))) {
-			struct tg_span name = tg_span_cut(&line, ':');
-			size_t uri;
-
-			if(tg_span_trim(name).len != 5)
-				continue;
-			line = tg_span_trim(line);
-			uri = tg_span_find(line, '<');
-			if(uri < line.len)
-				line = tg_span_of(line.ptr + uri + 1, line.len - uri - 1);
-			return tg_span_istarts(line, TG_SPAN("sips:"));
-		}
-	}
-	return false;
-}
-
 static unsigned class_of(struct tg_span b)
 {
 	return is_reply(b) ? 0 : tg_pol_class_of_method(tg_span_cut(&b, ' '));
@@ -256,13 +206,14 @@ static void hold_challenge(const struct tlsp_snap *snap,
 }
 
 static void read_bytes(const struct tlsp_snap *snap, const dest_info_t *dst,
-		struct tg_span bytes, struct tg_pol_egress *egress)
+		struct tg_span bytes, const struct tlsp_head *head,
+		struct tg_pol_egress *egress)
 {
-	egress->is_reply = is_reply(bytes);
-	egress->sips = !egress->is_reply && is_sips(bytes);
+	egress->is_reply = !head;
+	egress->sips = head && tlsp_head_is_sips(head);
 	egress->refusal = tlsp_refusing;
-	if(!egress->is_reply)
-		egress->next_hop = tlsp_next_hop(snap, dst, bytes);
+	if(head)
+		egress->next_hop = tlsp_next_hop(snap, dst, bytes, head);
 }
 
 static void clear_known(int id, uint64_t generation, uint64_t stamp)
@@ -274,16 +225,16 @@ static void clear_known(int id, uint64_t generation, uint64_t stamp)
 
 /* NULL: go the long way */
 static const struct tg_pol_egress *judge_warm(const struct tlsp_snap *snap,
-		const dest_info_t *dst, struct tg_span bytes, struct tg_pol_verdict *v)
+		const dest_info_t *dst, struct tg_span bytes,
+		const struct tlsp_head *head, struct tg_pol_verdict *v)
 {
 	const struct tlsp_warm_out *known;
-	bool reply = is_reply(bytes);
 	uint64_t stamp;
 
 	if(tlsp_refusing
-			|| !(known = tlsp_warm_out(snap->generation, dst, reply,
-						 !reply && is_sips(bytes), &stamp))
-			|| (!reply && tlsp_next_hop(snap, dst, bytes).len))
+			|| !(known = tlsp_warm_out(snap->generation, dst, !head,
+						 head && tlsp_head_is_sips(head), &stamp))
+			|| (head && tlsp_next_hop(snap, dst, bytes, head).len))
 		return NULL;
 	clear_known(dst->id, snap->generation, stamp);
 	*v = known->verdict;
@@ -292,14 +243,15 @@ static const struct tg_pol_egress *judge_warm(const struct tlsp_snap *snap,
 
 /* conn: what is known of the connection that it will take */
 static void judge_destination(const struct tlsp_snap *snap,
-		const dest_info_t *dst, struct tg_span bytes, struct tlsp_facts *conn,
+		const dest_info_t *dst, struct tg_span bytes,
+		const struct tlsp_head *head, struct tlsp_facts *conn,
 		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
 	memset(v, 0, sizeof(*v));
 	v->reason = TG_REASON_INTERNAL;
 	if(tlsp_destination(snap, dst, conn, egress) < 0)
 		return;
-	read_bytes(snap, dst, bytes, egress);
+	read_bytes(snap, dst, bytes, head, egress);
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
 	judge_alias(snap, dst, conn, egress, v);
 	judge_meant(snap, egress, conn, v);
@@ -318,22 +270,31 @@ static const struct tg_pol_egress *judge_leaving(const struct tlsp_snap *snap,
 		struct tg_pol_verdict *v)
 {
 	struct tg_span bytes = tg_span_of(buffer->s, (size_t)buffer->len);
+	const struct tlsp_head *head = NULL; /* of a request */
 	const struct tg_pol_egress *egress;
 	struct tlsp_facts conn;
+	struct tlsp_head read;
 
-	egress = judge_warm(snap, dst, bytes, v);
+	if(!is_reply(bytes)) {
+		tlsp_head_read(bytes, &read);
+		head = &read;
+	}
+	egress = judge_warm(snap, dst, bytes, head, v);
 	if(!egress) {
-		judge_destination(snap, dst, bytes, &conn, space, v);
+		judge_destination(snap, dst, bytes, head, &conn, space, v);
 		egress = space;
 	}
 	if(v->decision == TG_POL_ALLOW && is_challenge_to_peer(egress, bytes))
 		hold_challenge(snap, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && leaving)
 		judge_bytes(snap, dst, egress, buffer, v);
-	if(v->decision != TG_POL_ALLOW)
+	if(v->decision != TG_POL_ALLOW) {
 		cleared.id = 0;
-	else if(!egress->is_reply)
-		tlsp_dialog_out(tg_span_of(buffer->s, (size_t)buffer->len), v);
+	} else if(head) {
+		if(buffer->s != bytes.ptr) /* rewritten; what was read has gone */
+			tlsp_head_read(tg_span_of(buffer->s, (size_t)buffer->len), &read);
+		tlsp_dialog_out(head, v);
+	}
 	return egress;
 }
 

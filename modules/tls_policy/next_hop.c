@@ -163,44 +163,16 @@ static bool of_tm(
 
 /* ---- without tm ------------------------------------------------------------ */
 
-static struct tg_span next_line(struct tg_span *rest)
+static struct tg_span uri_of(const struct tlsp_head *head)
 {
-	return tg_span_trim(tg_span_cut(rest, '\n'));
+	return head->route.len ? head->route : head->uri;
 }
 
-/* The value of the first header of that name, or empty */
-static struct tg_span header(struct tg_span bytes, const char *name)
-{
-	struct tg_span line;
-
-	next_line(&bytes);
-	while((line = next_line(&bytes)).len) {
-		if(tg_span_ieq(
-				   tg_span_trim(tg_span_cut(&line, ':')), tg_span_cstr(name)))
-			return tg_span_trim(line);
-	}
-	return tg_span_of(NULL, 0);
-}
-
-static struct tg_span uri_of_bytes(struct tg_span bytes)
-{
-	struct tg_span route = header(bytes, "Route");
-	size_t start = tg_span_find(route, '<');
-
-	if(start < route.len) {
-		route = tg_span_of(route.ptr + start + 1, route.len - start - 1);
-		return tg_span_cut(&route, '>');
-	}
-	tg_span_cut(&bytes, ' ');
-	return tg_span_cut(&bytes, ' ');
-}
-
-static bool is_of(struct sip_msg *at_hand, struct tg_span bytes)
+static bool is_of(struct sip_msg *at_hand, const struct tlsp_head *head)
 {
 	return at_hand && parse_headers(at_hand, HDR_CALLID_F, 0) == 0
 		   && at_hand->callid
-		   && tg_span_eq(
-				   span_of(at_hand->callid->body), header(bytes, "Call-ID"));
+		   && tg_span_eq(span_of(at_hand->callid->body), head->call_id);
 }
 
 /* As the core has just done, or its cache still knows */
@@ -223,7 +195,8 @@ static bool stands_for(const struct sip_uri *uri, struct tg_span host,
 }
 
 struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
-		const struct dest_info *dst, struct tg_span bytes)
+		const struct dest_info *dst, struct tg_span bytes,
+		const struct tlsp_head *head)
 {
 	struct sip_msg *at_hand = tlsp_at_hand.request;
 	const struct tg_span nothing = {NULL, 0};
@@ -234,11 +207,11 @@ struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
 
 	if(of_tm(dst, bytes, &name))
 		return name;
-	mine = is_of(at_hand, bytes);
-	if(tg_span_starts(bytes, TG_SPAN("CANCEL "))
-			|| (!mine && tg_span_starts(bytes, TG_SPAN("ACK "))))
+	mine = is_of(at_hand, head);
+	if(tg_span_eq(head->method, TG_SPAN("CANCEL"))
+			|| (!mine && tg_span_eq(head->method, TG_SPAN("ACK"))))
 		return nothing;
-	uri = mine ? span_of(*GET_NEXT_HOP(at_hand)) : uri_of_bytes(bytes);
+	uri = mine ? span_of(*GET_NEXT_HOP(at_hand)) : uri_of(head);
 	name = host_of((str){(char *)uri.ptr, (int)uri.len}, &parsed);
 	if(!name.len || name.len > sizeof(copy)
 			|| (!tg_pol_is_identity(snap->policy, name)

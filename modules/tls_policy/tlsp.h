@@ -19,6 +19,7 @@
 #include "policy/decide.h"
 
 #include "tls_policy/api.h"
+#include "tls_policy/head.h"
 
 /* ---- parameters of the module ------------------------------------------- */
 
@@ -401,7 +402,8 @@ void tlsp_seen_refused(enum tg_reason reason);
  */
 int tlsp_next_hop_start(void); /* when all modules are there, before fork */
 struct tg_span tlsp_next_hop(const struct tlsp_snap *snap,
-		const struct dest_info *dst, struct tg_span bytes);
+		const struct dest_info *dst, struct tg_span bytes,
+		const struct tlsp_head *head);
 
 int tlsp_gate_out_init(void);
 int tlsp_on_leaving(tlsp_leaving_fn fn);
@@ -427,7 +429,8 @@ bool tlsp_dialog_matters(const struct tlsp_asked *asked);
 void tlsp_dialog_in(const struct tlsp_snap *snap, struct sip_msg *msg,
 		const struct tlsp_asked *asked, struct tg_pol_verdict *v);
 /* A request that leaves for the party of v */
-void tlsp_dialog_out(struct tg_span bytes, const struct tg_pol_verdict *v);
+void tlsp_dialog_out(
+		const struct tlsp_head *head, const struct tg_pol_verdict *v);
 
 /* ---- waiting.c: requests that wait for a handshake ------------------------ */
 
