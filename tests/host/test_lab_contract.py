@@ -8,6 +8,8 @@ The edge runs without our modules here: this is about the lab alone.
 import os
 import socket
 import struct
+import subprocess
+import sys
 import unittest
 
 import lab
@@ -90,6 +92,21 @@ class UpAndDown(unittest.TestCase):
         self.assertFalse(ok, seen)
         self.assertRegex(seen, r"tone for [3-9]\.\d s at the client, [3-9]")
         self.assertNotRegex(seen, r", 0 in clear; 4\d\d at the client")
+
+
+class Files(unittest.TestCase):
+    def bytecode_of(self, name, *argv):
+        """Whether Python would have written some beside the sources."""
+        folder = os.path.join(os.environ["TG_LOG_DIR"], name)
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        subprocess.run([sys.executable, *argv], check=False, stderr=subprocess.DEVNULL,
+                       env={**env, "PYTHONPYCACHEPREFIX": folder})
+        return os.path.exists(os.path.abspath(folder) + lab.SOURCE)
+
+    def test_the_command_leaves_no_bytecode_beside_its_sources(self):
+        command = os.path.join(lab.SOURCE, "tests", "lab", "lab")
+        self.assertFalse(self.bytecode_of("command", command, "no-such-word"))
+        self.assertTrue(self.bytecode_of("control", "-c", "import lab"))
 
 
 class Captures(unittest.TestCase):
