@@ -218,7 +218,9 @@ class Lab(kamcmd.Counters):
         if not self.tls_policy:
             site += '#!define CLIENTS_BY_ADDRESS "^127[.]0[.]0[.](6[4-9]|[7-9]|1[01]|12[0-7])"\n'
         self.write("site.cfg", site)
-        self.write("kamailio.cfg", self.template("cfg", "kamailio.cfg"))
+        # all daemons of the lab are of one user: one copy of the secret does
+        self.write("kamailio.cfg", self.template("cfg", "kamailio.cfg").replace(
+            "kamailio.secret", "ng.secret"))
         self.write("tls.cfg", self.shipped("tls.cfg"))
         policy = self.shipped("policy.cfg") + MRAS
         self._secret("turn.secret")
