@@ -148,7 +148,8 @@ static bool judge_plain(struct look *l, const struct tg_sdp_media *m)
 			if(!is_optional_offer(l, m))
 				return refuse(l, TG_REASON_MEDIA_CLEAR, m->first_line, m);
 			l->out->secured++;
-			return judge_keys(l, m);
+			/* a fingerprint does not make up for lines that are taken out */
+			return judge_keys(l, m) && judge_crypto(l, m);
 	}
 }
 

@@ -98,6 +98,10 @@ static void takes_a_microsoft_offer_that_leaves_it_open(void **state)
 	media.dialect = TG_DIALECT_MS_SDPEXT;
 	media.engine = TG_POL_ENGINE_PLUGIN;
 	assert_int_equal(judge(HEAD CLEAR AES80).secured, 1);
+	media.key_exchange[1] = TG_KX_DTLS; /* what is left must suffice */
+	passes(HEAD CLEAR AES80 NULL80 PRINT);
+	refused(HEAD CLEAR NULL80 PRINT, TG_REASON_MEDIA_SUITE);
+	media.key_exchange[1] = TG_KX_NONE;
 	refused(HEAD CLEAR, TG_REASON_MEDIA_CLEAR);
 	refused(HEAD CLEAR PRINT, TG_REASON_MEDIA_CLEAR);
 	refused(HEAD CLEAR AES32, TG_REASON_MEDIA_SUITE);
