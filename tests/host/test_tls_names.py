@@ -120,6 +120,8 @@ class Case(unittest.TestCase):
 
 
 class Lies(Case):
+    """DNS says that a peer is where another one is (A31, B12)"""
+
     def check(self, name, leaf, address, true_name):
         """name is said to be at address, where true_name's owner is."""
         DNS.a[name] = DNS.a[true_name] = [address]
@@ -145,7 +147,7 @@ class Lies(Case):
 
 
 class Ways(Case):
-    """Each way on which a request reaches the network."""
+    """Each way on which a request reaches the network (A31)."""
 
     def setUp(self):
         super().setUp()
