@@ -115,7 +115,7 @@ static void held_sockets_drop_everything(void **state)
 static void sign(uint8_t stun[44], const char *password)
 {
 	stun[3] = 24;
-	memcpy(stun + 20, "\0\x08\0\x14", 4);
+	memcpy(stun + 20, (const uint8_t[]){0, 8, 0, 20}, 4);
 	assert_non_null(HMAC(EVP_sha1(), password, (int)strlen(password), stun, 20,
 			stun + 24, NULL));
 }
