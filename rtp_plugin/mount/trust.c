@@ -35,14 +35,21 @@ static bool wrong(struct tg_diags *d, const char *path, const char *what)
 
 /* ---- one peer ------------------------------------------------------------ */
 
-/* *path: of out->path, PATH_MAX octets */
-static bool read_one(const char *peer, const char *suffix, char *path,
-		struct tg_arena *text, struct tg_x509_blob *out, struct tg_diags *d)
+/* Of a peer's file; out: PATH_MAX octets. False: too long, and d says so */
+static bool path_of(
+		struct tg_span peer, const char *suffix, char *out, struct tg_diags *d)
+{
+	return snprintf(out, PATH_MAX, "%s/%.*s%s", folder, TG_SPAN_FMT(peer),
+				   suffix)
+				   < PATH_MAX
+		   || wrong(d, folder, "a path is too long");
+}
+
+static bool read_one(const char *path, struct tg_arena *text,
+		struct tg_x509_blob *out, struct tg_diags *d)
 {
 	const char *error;
 
-	if(snprintf(path, PATH_MAX, "%s/%s%s", folder, peer, suffix) >= PATH_MAX)
-		return wrong(d, folder, "a path is too long");
 	out->path = tg_span_cstr(path);
 	if(!tg_pol_read_file(
 			   NULL, path, TG_POL_FILE_OCTETS_MAX, text, &out->data, &error))
@@ -51,18 +58,22 @@ static bool read_one(const char *peer, const char *suffix, char *path,
 }
 
 /* NULL: d says why */
-static struct tg_x509_store *read_peer(
-		const char *peer, bool crl_too, struct tg_diags *d)
+static struct tg_x509_store *read_peer(struct tg_span peer, struct tg_diags *d)
 {
 	char ca_path[PATH_MAX], crl_path[PATH_MAX];
 	struct tg_x509_blob ca, crl;
 	struct tg_x509_store *store = NULL;
 	struct tg_arena text;
+	bool listed;
 
+	if(!path_of(peer, ".pem", ca_path, d)
+			|| !path_of(peer, ".crl", crl_path, d))
+		return NULL;
+	listed = access(crl_path, F_OK) == 0;
 	tg_arena_init(&text, &tg_alloc_libc, 3 * TG_POL_FILE_OCTETS_MAX);
-	if(read_one(peer, ".pem", ca_path, &text, &ca, d)
-			&& (!crl_too || read_one(peer, ".crl", crl_path, &text, &crl, d)))
-		store = tg_x509_store_new(&ca, 1, &crl, crl_too, d);
+	if(read_one(ca_path, &text, &ca, d)
+			&& (!listed || read_one(crl_path, &text, &crl, d)))
+		store = tg_x509_store_new(&ca, 1, &crl, listed, d);
 	tg_arena_deinit(&text);
 	return store;
 }
@@ -94,10 +105,9 @@ static struct anchor *new_anchor(struct tg_span peer)
 
 static void load_peer(struct tg_span peer, struct tg_diags *d)
 {
-	char crl[PATH_MAX];
 	struct anchor *a;
 
-	if(peer.len > PEER_OCTETS_MAX || memchr(peer.ptr, '\0', peer.len)) {
+	if(peer.len > PEER_OCTETS_MAX) {
 		wrong(d, folder, "a name is too long");
 		return;
 	}
@@ -106,8 +116,7 @@ static void load_peer(struct tg_span peer, struct tg_diags *d)
 		wrong(d, folder, "out of memory");
 		return;
 	}
-	(void)!snprintf(crl, sizeof(crl), "%s/%s.crl", folder, a->peer);
-	a->fresh = read_peer(a->peer, access(crl, F_OK) == 0, d);
+	a->fresh = read_peer(peer, d);
 }
 
 /* ---- the folder ------------------------------------------------------------ */
@@ -132,10 +141,7 @@ static void read_folder(DIR *list, struct tg_diags *d)
 
 		if(peer.len != 0)
 			load_peer(peer, d);
-		if(listed.len != 0
-				&& snprintf(ca, sizeof(ca), "%s/%.*s.pem", folder,
-						   TG_SPAN_FMT(listed))
-						   < PATH_MAX
+		if(listed.len != 0 && path_of(listed, ".pem", ca, d)
 				&& access(ca, F_OK) != 0)
 			wrong(d, ca, "missing, beside the peer's revocation list");
 	}

@@ -14,8 +14,8 @@
 
 /*
  * Reads the folder, at start and again; dir is a path, NUL behind it, and is
- * kept. One thread at a time, as the next. All of it or nothing: false, d says which file is wrong, and what was
- * in force stays so.
+ * kept. All of it or nothing: false, d says which file is wrong, and what was
+ * in force stays so. One thread at a time, as the next.
  */
 bool tg_mnt_trust_load(const char *dir, struct tg_diags *d);
 /* The same folder again. *peers: how many have trust now */

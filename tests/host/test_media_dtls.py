@@ -185,10 +185,15 @@ class CaBench(DtlsBench):
     def open(self, name, **profile):
         call = DtlsCall(self.edge, self.far, f"{self.id()}-{name}")
         self.addCleanup(call.close)
-        profile = {**DTLS, "verify": "ca", **profile}
+        self.negotiate(call, {**DTLS, "verify": "ca", **profile})
+        return call
+
+    @staticmethod
+    def negotiate(call, profile, **tags):
+        """profile: what the edge asks of the far end"""
         call.wire_offer = call.good(call.edge_ng.secured(
             "offer", call.call_id, "to", profile, from_tag="a",
-            sdp=call.local(call.phones)))
+            sdp=call.local(call.phones), **tags))
         call.to_telephone = call.good(call.far_ng.secured(
             "offer", call.call_id, "from", DTLS, from_tag="a",
             sdp=call.wire_offer))
@@ -198,7 +203,6 @@ class CaBench(DtlsBench):
         call.to_phone = call.good(call.edge_ng.secured(
             "answer", call.call_id, "to", profile, from_tag="a", to_tag="b",
             sdp=call.wire_answer))
-        return call
 
     def serve(self, name):
         call = self.open(name, peer="gw1", identity="gw1.lab.test")
@@ -247,24 +251,10 @@ class Anew(CaBench):
     """A far end that does not guess at roll-over counters, as a stock daemon
     does (A15)"""
 
-    def negotiate(self, call, **tags):
-        call.wire_offer = call.good(call.edge_ng.secured(
-            "offer", call.call_id, "to", DTLS, from_tag="a",
-            sdp=call.local(call.phones), **tags))
-        call.to_telephone = call.good(call.far_ng.secured(
-            "offer", call.call_id, "from", DTLS, from_tag="a",
-            sdp=call.wire_offer))
-        call.wire_answer = call.good(call.far_ng.secured(
-            "answer", call.call_id, "from", DTLS, from_tag="a", to_tag="b",
-            sdp=call.local(call.telephones)))
-        call.to_phone = call.good(call.edge_ng.secured(
-            "answer", call.call_id, "to", DTLS, from_tag="a", to_tag="b",
-            sdp=call.wire_answer))
-
     def test_a_new_association_begins_at_zero(self):
         call = DtlsCall(self.edge, self.far, self.id())
         self.addCleanup(call.close)
-        self.negotiate(call)
+        self.negotiate(call, DTLS)
         self.ready(call)
         call.sequence = 65500
         self.assert_media(call)
@@ -274,7 +264,7 @@ class Anew(CaBench):
             call.talk(n=1)
         self.assertGreater(call.sequence % 65536, 0x8000)
         call.far_ng.ask("delete", call.call_id, from_tag="a", delete_delay=0)
-        self.negotiate(call, to_tag="b")
+        self.negotiate(call, DTLS, to_tag="b")
         self.ready(call)
         self.assert_renewed(call)
         self.assert_media(call)
