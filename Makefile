@@ -289,7 +289,8 @@ tsan: ## the media plugin's core under threads, with ThreadSanitizer
 FZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FZ_LIB_SRC := $(wildcard modules/lib/*/*.c)
 $B/libfuzzer/%_fuzz: tests/fuzz/%_fuzz.c $(FZ_LIB_SRC) \
-		$(wildcard modules/lib/*/*.h rtp_plugin/*/*.c rtp_plugin/*/*.h)
+		$(wildcard modules/lib/*/*.h rtp_plugin/*/*.c rtp_plugin/*/*.h \
+		tests/fuzz/*.h)
 	@mkdir -p $(@D); echo "  FUZZ    $@"; $(CLANG) $(CSTD) -g -O1 -pthread \
 		-Imodules/lib -Imodules -Irtp_plugin -Itests/unit -isystem $(SRTP)/include \
 		$(FZ_FLAGS) -o $@ $< $(FZ_LIB_SRC) \

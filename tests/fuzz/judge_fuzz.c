@@ -7,17 +7,10 @@
  * when what must not be chosen is out of it; no proof holds under a key that
  * nobody knows, and none is left where they are taken out.
  */
-#include <stdlib.h>
-
 #include "media/judge.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static void parse(struct tg_span text, struct tg_arena *arena, struct tg_sdp *s)
 {

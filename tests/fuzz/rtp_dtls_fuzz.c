@@ -8,10 +8,10 @@
  * three times what it sent.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "keying/keying.h"
 #include "keying/material.h"
+#include "must.h"
 
 #define SOURCES 4
 
@@ -21,12 +21,6 @@ static struct {
 	size_t got[SOURCES];
 	size_t sent[SOURCES];
 } world;
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static struct tg_key_path source(uint8_t i)
 {

@@ -6,19 +6,13 @@
  * written again, and must cost memory by its length, not by its square.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "ng/json.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define REWRITTEN_OCTETS (8 * 65536)
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 /* Every octet that JSON lets one write in another way is */
 static size_t write_string(char *to, struct tg_span s)

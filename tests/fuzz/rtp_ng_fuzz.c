@@ -27,6 +27,7 @@
 #include "ng/exchange.h"
 #include "sdp/sdp.h"
 #include "session/packet.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -55,12 +56,6 @@ static struct {
 	struct tg_span asked, answered;
 	struct tg_span out;
 } w;
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static uint64_t now_sec(void)
 {

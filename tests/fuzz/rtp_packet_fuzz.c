@@ -19,6 +19,7 @@
 
 #include "session/ice.h"
 #include "session/packet.h"
+#include "must.h"
 
 #define LEGS 3
 #define ROOM 2048 /* of a datagram */
@@ -34,12 +35,6 @@ static struct {
 	struct tg_ses_stream *stream;
 	struct tg_ses_socket *socket;
 } leg[LEGS];
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static void no_send(void *user, enum tg_key_component component,
 		const struct tg_key_path *to, const uint8_t *octet, size_t octets)

@@ -6,17 +6,11 @@
  * line that reads back to what was chosen, and can_take agrees with take_offer.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "keying/keying.h"
 #include "keying/sdes_line.h"
 #include "keying/material.h"
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
+#include "must.h"
 
 static void check_keys(const struct tg_srtp_keys *k)
 {

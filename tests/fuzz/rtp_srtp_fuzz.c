@@ -7,17 +7,11 @@
  * comes through; what is protected comes back unchanged.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "srtp/srtp.h"
+#include "must.h"
 
 #define ROOM 4096
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static struct tg_srtp *context(enum tg_srtp_dir dir, uint8_t choice)
 {

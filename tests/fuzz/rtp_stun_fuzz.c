@@ -11,6 +11,7 @@
 
 #include "session/ice.h"
 #include "session/packet.h"
+#include "must.h"
 
 /* Of the messages in the corpus, so that theirs are answers to checks */
 static const uint8_t ids[][12] = {{0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6,
@@ -22,12 +23,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct tg_key_host host;
 static struct tg_ses_stream *st;
 static struct tg_ses_socket *s;
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static void note(void *user, enum tg_key_component component,
 		const struct tg_key_path *to, const uint8_t *octet, size_t octets)

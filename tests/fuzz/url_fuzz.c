@@ -9,14 +9,9 @@
 #include <stdlib.h>
 
 #include "base/url.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void must(bool ok)
-{
-	if(!ok)
-		abort();
-}
 
 static void must_be_within(struct tg_span part, struct tg_span whole)
 {
