@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tls_policy/head.h"
 
-/* The line that starts at at, and those that fold into it; at moves behind */
-static struct tg_span whole_line(struct tg_span bytes, size_t *at)
+/* Where the line that starts at at ends, with those that fold into it */
+static size_t end_of_line(struct tg_span bytes, size_t at)
 {
-	size_t start = *at, end = start;
-
 	do {
-		struct tg_span rest = tg_span_of(bytes.ptr + end, bytes.len - end);
+		struct tg_span rest = tg_span_of(bytes.ptr + at, bytes.len - at);
 		size_t n = tg_span_find(rest, '\n');
 
-		end += n + (n < rest.len);
-	} while(end < bytes.len
-			&& (bytes.ptr[end] == ' ' || bytes.ptr[end] == '\t'));
-	*at = end;
-	return tg_span_trim(tg_span_of(bytes.ptr + start, end - start));
-}
-
-static bool is_named(struct tg_span name, const char *whole, char compact)
-{
-	return tg_span_ieq(name, tg_span_cstr(whole))
-		   || (name.len == 1 && compact && (name.ptr[0] | 0x20) == compact);
+		at += n + (n < rest.len);
+	} while(at < bytes.len && (bytes.ptr[at] == ' ' || bytes.ptr[at] == '\t'));
+	return at;
 }
 
 static void first_of(struct tg_span *place, struct tg_span value)
@@ -29,23 +19,28 @@ static void first_of(struct tg_span *place, struct tg_span value)
 		*place = tg_span_trim(value);
 }
 
+/* By the first two letters: most headers are others, Contact and CSeq too */
+static bool may_matter(char first, char second)
+{
+	first |= 0x20;
+	second |= 0x20; /* of a compact form: blank or colon */
+	return ((first == 'r' || first == 't') && second == 'o')
+		   || (first == 'c' && second == 'a')
+		   || ((first == 'i' || first == 't')
+				   && (second < 'a' || second > 'z'));
+}
+
 static void read_header(struct tg_span line, struct tlsp_head *out)
 {
 	struct tg_span name = tg_span_trim(tg_span_cut(&line, ':'));
 
-	if(is_named(name, "Route", '\0'))
+	if(tg_span_ieq(name, TG_SPAN("Route")))
 		first_of(&out->route, line);
-	else if(is_named(name, "Call-ID", 'i'))
+	else if(tg_span_ieq(name, TG_SPAN("Call-ID"))
+			|| tg_span_ieq(name, TG_SPAN("i")))
 		first_of(&out->call_id, line);
-	else if(is_named(name, "To", 't'))
+	else if(tg_span_ieq(name, TG_SPAN("To")) || tg_span_ieq(name, TG_SPAN("t")))
 		first_of(&out->to, line);
-}
-
-/* Most headers are others */
-static bool may_matter(char first)
-{
-	first |= 0x20;
-	return first == 'r' || first == 'c' || first == 'i' || first == 't';
 }
 
 static struct tg_span first_uri(struct tg_span route)
@@ -60,18 +55,18 @@ static struct tg_span first_uri(struct tg_span route)
 
 void tlsp_head_read(struct tg_span bytes, struct tlsp_head *out)
 {
-	size_t at = 0;
-	struct tg_span line = whole_line(bytes, &at);
+	size_t end = end_of_line(bytes, 0);
+	struct tg_span line = tg_span_trim(tg_span_of(bytes.ptr, end));
 
 	*out = (struct tlsp_head){0};
 	out->method = tg_span_cut(&line, ' ');
 	out->uri = tg_span_cut(&line, ' ');
-	while(at < bytes.len && bytes.ptr[at] != '\r' && bytes.ptr[at] != '\n') {
-		char first = bytes.ptr[at];
-
-		line = whole_line(bytes, &at);
-		if(may_matter(first))
-			read_header(line, out);
+	for(size_t at = end;
+			at < bytes.len && bytes.ptr[at] != '\r' && bytes.ptr[at] != '\n';
+			at = end) {
+		end = end_of_line(bytes, at);
+		if(end - at > 1 && may_matter(bytes.ptr[at], bytes.ptr[at + 1]))
+			read_header(tg_span_of(bytes.ptr + at, end - at), out);
 	}
 	out->route = tg_span_trim(first_uri(out->route));
 }

@@ -31,6 +31,8 @@
 
 #define BRANCHES 32
 #define HOST_OCTETS 256
+#define HOP_OCTETS 192 /* of a URI whose host is known */
+#define HOPS 32
 
 /* Branches that tm prepared last in this process, all of one transaction */
 static struct {
@@ -51,20 +53,48 @@ static struct tg_span span_of(str s)
 	return tg_span_of(s.s, s.s && s.len > 0 ? (size_t)s.len : 0);
 }
 
-/* The host that the core would look up for a URI; empty for an address */
-static struct tg_span host_of(str uri, struct sip_uri *parsed)
+/* The host that the core would look up; empty for an address */
+static struct tg_span host_in(const struct sip_uri *uri)
 {
-	struct tg_span host;
+	struct tg_span host = span_of(uri->host);
 	struct tg_addr addr;
 
-	if(!uri.s || uri.len <= 0 || parse_uri(uri.s, uri.len, parsed) < 0)
-		return tg_span_of(NULL, 0);
-	host = span_of(parsed->host);
 #ifdef HONOR_MADDR
-	if(parsed->maddr_val.len > 0)
-		host = span_of(parsed->maddr_val);
+	if(uri->maddr_val.len > 0)
+		host = span_of(uri->maddr_val);
 #endif
 	return tg_addr_parse(host, &addr) ? tg_span_of(NULL, 0) : host;
+}
+
+static struct tg_span host_of(str uri, struct sip_uri *parsed)
+{
+	if(!uri.s || uri.len <= 0 || parse_uri(uri.s, uri.len, parsed) < 0)
+		return tg_span_of(NULL, 0);
+	return host_in(parsed);
+}
+
+/* The same: most go where another went. Valid until the next call */
+static struct tg_span host_of_hop(str uri)
+{
+	static struct {
+		int octets;
+		char uri[HOST_OCTETS];
+		struct tg_span host; /* in uri */
+	} known[HOPS], *hop;
+	struct sip_uri parsed;
+	str copy;
+
+	if(!uri.s || uri.len <= 0 || uri.len > HOST_OCTETS)
+		return host_of(uri, &parsed);
+	hop = &known[((unsigned)uri.len + (unsigned char)uri.s[uri.len / 2])
+				 % HOPS];
+	if(hop->octets == uri.len && memcmp(hop->uri, uri.s, (size_t)uri.len) == 0)
+		return hop->host;
+	memcpy(hop->uri, uri.s, (size_t)uri.len);
+	hop->octets = uri.len;
+	copy = (str){hop->uri, uri.len};
+	hop->host = host_of(copy, &parsed);
+	return hop->host;
 }
 
 /* ---- tm ------------------------------------------------------------------- */
@@ -90,7 +120,6 @@ static void on_forwarded(struct cell *t, int type, struct tmcb_params *ps)
 {
 	unsigned no = (unsigned)t->nr_of_outgoings;
 	struct sip_msg *msg = ps->req;
-	struct sip_uri parsed;
 	struct prepared *b;
 
 	(void)type;
@@ -111,7 +140,7 @@ static void on_forwarded(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	}
 #endif
-	keep(b, host_of(*GET_NEXT_HOP(msg), &parsed));
+	keep(b, host_of_hop(*GET_NEXT_HOP(msg)));
 }
 
 static void on_transaction(struct cell *t, int type, struct tmcb_params *ps)
@@ -126,15 +155,16 @@ static void on_transaction(struct cell *t, int type, struct tmcb_params *ps)
 /* Of the transaction and its branch in our Via, the topmost: RFC 3261 8.1.1.7 */
 static bool read_branch(struct tg_span bytes, unsigned *hash, unsigned *no)
 {
-	const struct tg_span cookie = TG_SPAN(";branch=z9hG4bK");
+	const struct tg_span cookie = TG_SPAN("branch=z9hG4bK");
 	struct tg_span via, first, tail;
 
 	tg_span_cut(&bytes, '\n');
 	via = tg_span_cut(&bytes, '\n');
-	while(via.len && !tg_span_starts(via, cookie))
-		via = tg_span_of(via.ptr + 1, via.len - 1);
-	if(!via.len)
-		return false;
+	do {
+		tg_span_cut(&via, ';');
+		if(!via.len)
+			return false;
+	} while(!tg_span_starts(via, cookie));
 	via = tg_span_of(via.ptr + cookie.len, via.len - cookie.len);
 	tail = tg_span_trim(tg_span_cut(&via, ';'));
 	first = tg_span_cut(&tail, '.');
