@@ -49,22 +49,24 @@ loadmodule "tls.so"
 modparam("tls", "config", "{tls_cfg}")
 {ours}
 request_route {{
-    sl_send_reply("200", "OK");
+    {route}
 }}
 """
+
+ANSWER = 'sl_send_reply("200", "OK");'
 
 TLS = """
 [server:default]
 method = TLSv1.2+
-private_key = {pki}/edge.key
-certificate = {pki}/edge.pem
+private_key = {pki}/{name}.key
+certificate = {pki}/{name}.pem
 ca_list = {pki}/enterprise-ca/ca.pem
 verify_certificate = yes
 require_certificate = yes
 [client:default]
 method = TLSv1.2+
-private_key = {pki}/edge.key
-certificate = {pki}/edge.pem
+private_key = {pki}/{name}.key
+certificate = {pki}/{name}.pem
 ca_list = {pki}/enterprise-ca/ca.pem
 verify_certificate = yes
 """
@@ -84,9 +86,12 @@ transport = tls
 
 
 class Edge:
-    """One Kamailio under measurement. under: a program that runs it."""
+    """One Kamailio under measurement. under: a program that runs it.
+    identity: it has the keys of that name, and its address if it is no edge."""
 
-    def __init__(self, name, port, folder, build, module=None, under=(), shared_mb=128):
+    def __init__(self, name, port, folder, build, module=None, under=(), shared_mb=128,
+                 route=ANSWER, identity="edge"):
+        host = HOST if identity == "edge" else SOURCE
         self.port = port
         self.folder = folder
         ours = f'loadmodule "{build}/{module}"' if module else ""
@@ -94,12 +99,12 @@ class Edge:
             ours += f'\nmodparam("tls_policy", "policy", "{folder}/policy.cfg")'
         config = os.path.join(folder, f"kamailio-{name}.cfg")
         with open(config, "w", encoding="ascii") as f:
-            f.write(KAMAILIO.format(host=HOST, port=port, ours=ours,
-                                    tls_cfg=f"{folder}/tls.cfg"))
+            f.write(KAMAILIO.format(host=host, port=port, ours=ours, route=route,
+                                    tls_cfg=f"{folder}/tls-{identity}.cfg"))
         self.daemon = proc.Daemon(
             f"bench-{name}", [*measure.on_cpu(0), *under, "kamailio", "-DD", "-E", "-f", config, "-m", str(shared_mb),
                               "-M", "16", "-x", "fm", "-X", "fm"],
-            folder, folder, ready=[("tcp", HOST, port)])
+            folder, folder, ready=[("tcp", host, port)])
 
     def __enter__(self):
         self.daemon.start()
@@ -188,9 +193,11 @@ def prepare(build, name="signalling"):
     os.makedirs(folder, exist_ok=True)
     pki_dir = os.path.join(folder, "pki")
     pki.make(pki_dir)
-    for name, text in (("tls.cfg", TLS), ("policy.cfg", POLICY)):
-        with open(os.path.join(folder, name), "w", encoding="ascii") as f:
-            f.write(text.format(pki=pki_dir, source=SOURCE))
+    for file, text, identity in (("tls-edge.cfg", TLS, "edge"),
+                                 ("tls-mediation1.cfg", TLS, "mediation1"),
+                                 ("policy.cfg", POLICY, None)):
+        with open(os.path.join(folder, file), "w", encoding="ascii") as f:
+            f.write(text.format(pki=pki_dir, source=SOURCE, name=identity))
     return folder
 
 

@@ -30,6 +30,7 @@
 #define WINDOW_MAX 32
 #define CONNS_MAX 64
 #define REQUEST_OCTETS 512
+#define BRANCH_DIGITS 8
 #define READ_OCTETS 65536
 #define SERVERS_MAX 4
 #define TURN_REQUESTS 1024
@@ -38,6 +39,7 @@ struct conn {
 	SSL *ssl;
 	char (*requests)[REQUEST_OCTETS];
 	int octets[WINDOW_MAX];
+	char *branch[WINDOW_MAX]; /* its last digits */
 };
 
 static void die(const char *what)
@@ -123,13 +125,14 @@ static void make_window(struct conn *c, int number, const char *source)
 	for(int i = 0; i < window; i++) {
 		c->octets[i] = snprintf(c->requests[i], REQUEST_OCTETS,
 				"OPTIONS sip:edge.lab.test SIP/2.0\r\n"
-				"Via: SIP/2.0/TLS %s:5061;branch=z9hG4bK-%d-%d\r\n"
+				"Via: SIP/2.0/TLS %s:5061;branch=z9hG4bK-%d-%d-%s\r\n"
 				"From: <sip:bench@lab.test>;tag=%d\r\n"
 				"To: <sip:edge.lab.test>\r\n"
 				"Call-ID: bench-%d-%d@lab.test\r\n"
 				"CSeq: %d OPTIONS\r\nMax-Forwards: 10\r\n"
 				"Content-Length: 0\r\n\r\n",
-				source, number, i, number, number, i, i + 1);
+				source, number, i, "00000000", number, number, i, i + 1);
+		c->branch[i] = strstr(c->requests[i], "00000000\r");
 	}
 }
 
@@ -138,10 +141,17 @@ static void free_window(struct conn *c)
 	free(c->requests);
 }
 
+static void next_branch(char *digits)
+{
+	for(int i = BRANCH_DIGITS - 1; i >= 0 && ++digits[i] > '9'; i--)
+		digits[i] = '0';
+}
+
 /* Each in a record of its own, as a user agent writes them */
 static void write_window(const struct conn *c)
 {
 	for(int i = 0; i < window; i++) {
+		next_branch(c->branch[i]);
 		if(SSL_write(c->ssl, c->requests[i], c->octets[i]) <= 0)
 			die("cannot write");
 	}
