@@ -7,9 +7,12 @@
 #include <time.h>
 
 #include "ng/cache.h"
+#include "ng/flags.h"
 #include "ng/json.h"
+#include "ng/legs.h"
 #include "ng/names.h"
 #include "ng/negotiate.h"
+#include "ng/sockets.h"
 
 #define COOKIE_OCTETS_MAX 1024
 
@@ -201,183 +204,7 @@ static bool take_token(struct tg_ngx *x, struct tg_span token)
 	}
 }
 
-/* ---- the legs of an exchange -------------------------------------------- */
-
-static const struct tg_ng_profile *profile_of(
-		const struct tg_ngx *x, enum tg_ng_leg side)
-{
-	return side == TG_NG_LEG_TO ? &x->token.to : &x->token.from;
-}
-
-/* The offerer's tag names the "from" leg, the answerer's the "to" leg */
-static struct tg_ses_leg *known_leg(
-		struct tg_ngx *x, enum tg_ng_leg side, bool unanswered)
-{
-	bool to = side == TG_NG_LEG_TO;
-
-	return tg_ses_leg_find(x->call, to ? x->to_tag : x->from_tag,
-			to ? x->branch : tg_span_of(NULL, 0), to && unanswered);
-}
-
-/* Answered by another far end before: a fork of the same offer */
-static struct tg_ses_leg *forked_leg(struct tg_ngx *x)
-{
-	struct tg_ses_leg *leg = x->call->leg;
-
-	while(leg != NULL
-			&& (tg_span_eq(x->from_tag, tg_span_cstr(leg->tag))
-					|| !tg_span_eq(x->branch, tg_span_cstr(leg->branch))))
-		leg = leg->next;
-	x->forked = leg != NULL;
-	return leg;
-}
-
-/* An answer brings the offer's profile again; required is always in order */
-static bool contradicts(
-		const struct tg_ng_profile *offer, const struct tg_ng_profile *answer)
-{
-	return !tg_ng_profile_same_keying(offer, answer)
-		   || (offer->level == TG_LEVEL_REQUIRED
-				   && answer->level != TG_LEVEL_REQUIRED);
-}
-
-static struct tg_ses_leg *leg_of_offer(struct tg_ngx *x, enum tg_ng_leg side)
-{
-	const struct tg_ng_profile *p = profile_of(x, side);
-	struct tg_ses_leg *leg = known_leg(x, side, true);
-	bool to = side == TG_NG_LEG_TO;
-
-	/* the next peer that is tried never gets the keys of the one before */
-	if(leg != NULL
-			&& (!tg_ng_profile_same_keying(&leg->profile, p)
-					|| !tg_span_eq(leg->profile.peer, p->peer)))
-		tg_ses_leg_close(leg);
-	if(leg == NULL)
-		leg = tg_ses_leg_new(x->call, to ? x->to_tag : x->from_tag,
-				to ? x->branch : tg_span_of(NULL, 0), p);
-	else if(!tg_ses_leg_set_profile(leg, p))
-		leg = NULL;
-	if(leg == NULL)
-		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "too many secured legs");
-	return leg;
-}
-
-static struct tg_ses_leg *leg_of_answer(struct tg_ngx *x, enum tg_ng_leg side)
-{
-	const struct tg_ng_profile *p = profile_of(x, side);
-	struct tg_ses_leg *leg = known_leg(x, side, true);
-
-	if(leg == NULL && side == TG_NG_LEG_TO)
-		leg = forked_leg(x);
-	if(leg == NULL) {
-		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
-				"an answer to an offer that had no secured leg");
-		return NULL;
-	}
-	if(contradicts(&leg->profile, p)) {
-		tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
-				"the answer's profile of a leg is not the offer's");
-		return NULL;
-	}
-	if(!tg_ses_leg_set_profile(leg, p)) {
-		tg_ngx_refuse(x, TG_REASON_INTERNAL, "a name is too long");
-		return NULL;
-	}
-	return leg;
-}
-
-/* The leg of a side; *leg stays NULL when it is not ours and never was */
-static bool find_leg(
-		struct tg_ngx *x, enum tg_ng_leg side, struct tg_ses_leg **leg)
-{
-	bool offer = x->command == TG_NGX_OFFER;
-	const struct tg_ses_leg *had;
-
-	if(x->token.legs & side) {
-		*leg = offer ? leg_of_offer(x, side) : leg_of_answer(x, side);
-		return *leg != NULL;
-	}
-	had = known_leg(x, side, !offer);
-	return had == NULL || had->closed
-		   || tg_ngx_refuse(x, TG_REASON_MEDIA_DOWNGRADE,
-				   "no profile for a leg that is secured");
-}
-
-/* Who spoke for a leg, once what it said was taken */
-static bool set_tags(struct tg_ngx *x)
-{
-	bool offer = x->command == TG_NGX_OFFER;
-	struct tg_span in = offer ? x->from_tag : x->to_tag;
-	struct tg_span out = offer ? x->to_tag : x->from_tag;
-
-	if((x->in != NULL && in.len != 0 && !tg_ses_leg_set_tag(x->in, in))
-			|| (x->out != NULL && out.len != 0
-					&& !tg_ses_leg_set_tag(x->out, out)))
-		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING, "a tag is too long");
-	return true;
-}
-
-static bool find_legs(struct tg_ngx *x)
-{
-	bool offer = x->command == TG_NGX_OFFER;
-
-	return find_leg(x, offer ? TG_NG_LEG_FROM : TG_NG_LEG_TO, &x->in)
-		   && find_leg(x, offer ? TG_NG_LEG_TO : TG_NG_LEG_FROM, &x->out);
-}
-
 /* ---- rewriting a request ------------------------------------------------ */
-
-static bool set(struct tg_ngx *x, struct tg_ben *dict, const char *key,
-		struct tg_span value)
-{
-	return tg_ben_set_string(dict, &x->arena, key, value)
-		   || tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
-}
-
-/*
- * Newer Kamailio hands the script's flags on as one string, "rtpp-flags".
- * Takes our token out of it, and with `plain` the words that would make the
- * daemon's own SRTP of the secured side.
- */
-static bool take_flags(struct tg_ngx *x, struct tg_ben *dict, bool plain,
-		struct tg_span *token)
-{
-	static const char *const media[] = {"RTP/SAVP", "RTP/SAVPF", "RTP/AVP",
-			"RTP/AVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF", "SRTP", "RTP",
-			"AVP", "AVPF", "SAVP", "SAVPF"};
-	struct tg_span rest = tg_ben_get_string(dict, "rtpp-flags");
-	size_t n = 0;
-	char *text;
-
-	if(rest.len == 0)
-		return true;
-	text = tg_arena_get(&x->arena, rest.len + 1);
-	if(text == NULL)
-		return tg_ngx_refuse(x, TG_REASON_INTERNAL, "out of memory");
-	while(rest.len != 0) {
-		struct tg_span word = tg_span_cut(&rest, ' ');
-		bool drop = word.len == 0;
-
-		if(tg_span_starts(word, TG_SPAN(TG_NG_KEY "="))) {
-			*token = tg_span_of(
-					word.ptr + sizeof(TG_NG_KEY), word.len - sizeof(TG_NG_KEY));
-			drop = true;
-		}
-		if(plain
-				&& (tg_span_starts(word, TG_SPAN("transport-protocol"))
-						|| tg_span_starts(word, TG_SPAN("OSRTP"))))
-			drop = true;
-		for(size_t i = 0; plain && i < sizeof(media) / sizeof(media[0]); i++)
-			drop = drop || tg_span_eq(word, tg_span_cstr(media[i]));
-		if(drop)
-			continue;
-		if(n != 0)
-			text[n++] = ' ';
-		memcpy(text + n, word.ptr, word.len);
-		n += word.len;
-	}
-	return set(x, dict, "rtpp-flags", tg_span_of(text, n));
-}
 
 /*
  * Toward a secured side the daemon must make a plain description, whatever
@@ -393,7 +220,7 @@ static bool force_plain(
 	if(x->out == NULL)
 		return true;
 	tg_ben_remove(dict, "OSRTP");
-	if(!take_flags(x, dict, true, &none))
+	if(!tg_ngx_flags_take(x, dict, true, &none))
 		return false;
 	if(x->command == TG_NGX_ANSWERED) {
 		struct tg_ses_stream *st = tg_ses_stream_get(x->out, 0, false);
@@ -407,7 +234,7 @@ static bool force_plain(
 		feedback = wanted.len != 0 ? wanted.ptr[wanted.len - 1] == 'F'
 								   : tg_ngx_wants_feedback(x, sdp);
 	}
-	return set(x, dict, "transport-protocol",
+	return tg_ngx_set(x, dict, "transport-protocol",
 			feedback ? TG_SPAN("RTP/AVPF") : TG_SPAN("RTP/AVP"));
 }
 
@@ -453,7 +280,7 @@ static bool mark_call(struct tg_ngx *x, struct tg_ben *dict)
 			|| tg_ngx_labels_in_flags(tg_ben_get_string(dict, "rtpp-flags")))
 		return tg_ngx_refuse(x, TG_REASON_MEDIA_KEYING,
 				"with Redis a secured call cannot have a label");
-	return set(x, dict, "label", TG_SPAN(TG_NGX_MARK));
+	return tg_ngx_set(x, dict, "label", TG_SPAN(TG_NGX_MARK));
 }
 
 /* Offer and answer with a valid token. The call is begun and referenced */
@@ -468,11 +295,11 @@ static bool secure_request(struct tg_ngx *x, struct tg_ben *dict)
 		return false;
 	find_media_address(x, dict);
 	pthread_mutex_lock(&x->call->lock);
-	ok = find_legs(x)
+	ok = tg_ngx_find_legs(x)
 		 && (x->in == NULL || tg_ngx_secured_in(x, x->in, offer, sdp, &sdp))
-		 && set_tags(x);
+		 && tg_ngx_set_tags(x);
 	pthread_mutex_unlock(&x->call->lock);
-	return ok && set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp)
+	return ok && tg_ngx_set(x, dict, "sdp", sdp) && force_plain(x, dict, sdp)
 		   && mark_call(x, dict);
 }
 
@@ -490,18 +317,6 @@ static bool open_call(struct tg_ngx *x)
 	return true;
 }
 
-/* Our token inside the string of flags? */
-static bool has_flags(const struct tg_ben *dict)
-{
-	struct tg_span flags = tg_ben_get_string(dict, "rtpp-flags");
-
-	while(flags.len != 0) {
-		if(tg_span_starts(tg_span_cut(&flags, ' '), TG_SPAN(TG_NG_KEY "=")))
-			return true;
-	}
-	return false;
-}
-
 static bool judge_request(
 		struct tg_ngx *x, struct tg_ben *dict, struct tg_span name)
 {
@@ -509,11 +324,11 @@ static bool judge_request(
 	bool has_token = tg_ben_get(dict, TG_NG_KEY) != NULL;
 
 	tg_ben_remove(dict, TG_NG_KEY);
-	if(has_flags(dict)) {
+	if(tg_ngx_flags_have_token(dict)) {
 		if(has_token)
 			return tg_ngx_refuse(x, TG_REASON_MEDIA_UNPROVEN, "two profiles");
 		has_token = true;
-		if(!take_flags(x, dict, false, &token))
+		if(!tg_ngx_flags_take(x, dict, false, &token))
 			return false;
 	}
 	if(has_token && x->command == TG_NGX_PING) {
@@ -664,7 +479,7 @@ static enum tg_ngx_action request_dict(struct tg_ngx *x, struct tg_span body,
 	x->hash = tg_ses_hash(x->call_id);
 	x->call = tg_ses_call_get(x->call_id, false);
 	secured = x->call != NULL || tg_ben_get(dict, TG_NG_KEY) != NULL
-			  || has_flags(dict);
+			  || tg_ngx_flags_have_token(dict);
 	if(!names_are_plain(x, dict)
 			|| !one_call(x, name, tg_ben_get_string(dict, "to-call-id"),
 					tg_ben_get_string(dict, "rtpp-flags"), secured))
@@ -803,7 +618,7 @@ static bool secure_reply(struct tg_ngx *x, struct tg_ben *dict)
 		ok = tg_ngx_plain_out(x, sdp, &sdp);
 	ok = ok && (!x->forked || tg_ngx_attach_fork(x, x->in));
 	pthread_mutex_unlock(&x->call->lock);
-	return ok && set(x, dict, "sdp", sdp);
+	return ok && tg_ngx_set(x, dict, "sdp", sdp);
 }
 
 static bool answer_query(struct tg_ngx *x, struct tg_ben *dict)
@@ -816,7 +631,7 @@ static bool answer_query(struct tg_ngx *x, struct tg_ben *dict)
 			tg_srtp_engine() == TG_SRTP_ENGINE_COMPACT ? "compact" : "evp",
 			tg_ses_calls_count());
 	value = tg_arena_dup(&x->arena, tg_span_cstr(text));
-	return value.ptr != NULL && set(x, dict, TG_NG_KEY, value);
+	return value.ptr != NULL && tg_ngx_set(x, dict, TG_NG_KEY, value);
 }
 
 static bool rewrite_reply(

@@ -4,8 +4,7 @@
  * The descriptions of a secured call, seen from its sides. "In" is what a
  * secured side sent: its keys are taken and its lines are made those of a
  * plain call for the daemon. "Out" is what the daemon made for a secured
- * side: it becomes SRTP again, with our keys. Sockets find their streams in
- * what goes out, on either side.
+ * side: it becomes SRTP again, with our keys.
  *
  * All functions: call locked; false: refused, x->error and x->reason say why.
  * Texts are in x's arena.
@@ -34,15 +33,13 @@ bool tg_ngx_secured_out(struct tg_ngx *x, struct tg_ses_leg *leg, bool offer,
 bool tg_ngx_plain_out(
 		struct tg_ngx *x, struct tg_span sdp, struct tg_span *out);
 
-/*
- * For a second far end the daemon opens sockets that no description ever
- * shows. What it bound during the exchange and is still held is secured.
- */
-bool tg_ngx_attach_fork(struct tg_ngx *x, struct tg_ses_leg *leg);
-
 /* Feedback profile (AVPF) in the first RTP line that is not rejected? */
 bool tg_ngx_wants_feedback(struct tg_ngx *x, struct tg_span sdp);
 
 bool tg_ngx_refuse(struct tg_ngx *x, enum tg_reason reason, const char *text);
+
+/* A string of a request or reply, instead of the one that is there */
+bool tg_ngx_set(struct tg_ngx *x, struct tg_ben *dict, const char *key,
+		struct tg_span value);
 
 #endif
