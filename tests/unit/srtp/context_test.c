@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The tests of context_suite.c with the compact ciphers.
+ * The tests of context_suite.h with the compact ciphers.
  */
 #include "context_suite.h"
 #include "srtp/srtp.h"

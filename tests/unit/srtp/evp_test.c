@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The tests of context_suite.c with the ciphers of OpenSSL's EVP:
+ * The tests of context_suite.h with the ciphers of OpenSSL's EVP:
  * what runs under a FIPS provider and on other processors.
  */
 #include "context_suite.h"
