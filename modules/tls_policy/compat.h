@@ -30,7 +30,7 @@ struct tcp_connection *_tcpconn_find(int id, struct ip_addr *ip, int port,
 struct tcp_connection *_tcpconn_find(
 		int id, struct ip_addr *ip, int port, struct ip_addr *l_ip, int l_port);
 #define tlsp_tcpconn_find(id, ip, port, l_ip, l_port, proto) \
-	_tcpconn_find(id, ip, port, l_ip, l_port)
+	((void)(proto), _tcpconn_find(id, ip, port, l_ip, l_port))
 #endif
 
 #endif

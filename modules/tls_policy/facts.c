@@ -13,7 +13,6 @@
 #include "core/parser/parse_to.h"
 #include "core/parser/parse_uri.h"
 
-#include "tls_policy/compat.h"
 #include "tls_policy/tlsp.h"
 
 enum tg_pol_transport tlsp_transport(int proto)
@@ -184,43 +183,6 @@ int tlsp_source(const struct tlsp_snap *snap, struct sip_msg *msg,
 
 /* ---- destinations ---------------------------------------------------------------- */
 
-/* The connection that tcp_send() would take; 0: it would open a new one */
-/*
- * A URI says transport=ws for WebSocket with and without TLS (RFC 7118 section
- * 5.2.4): the connection tells. *proto becomes that of the one that is found.
- */
-static int find_connection(const struct dest_info *dst, int *proto)
-{
-	bool websocket = dst->proto == PROTO_WS || dst->proto == PROTO_WSS;
-	struct tcp_connection *c = NULL;
-	struct ip_addr ip, any;
-	int port = su_getport((union sockaddr_union *)&dst->to);
-	int id = 0;
-
-	/* has a record as long as it exists; what goes into it is judged again */
-	if(dst->id && dst->proto == PROTO_TLS
-			&& tlsp_conn_state(dst->id, tlsp_snap_generation(), 0)
-					   == TLSP_CONN_GOOD)
-		return dst->id;
-	if(port)
-		su2ip_addr(&ip, (union sockaddr_union *)&dst->to);
-	lock_get(tcpconn_lock);
-	if(dst->id)
-		c = tlsp_tcpconn_find(dst->id, NULL, 0, NULL, 0, PROTO_NONE);
-	if(!c && port) {
-		ip_addr_mk_any(ip.af, &any);
-		c = tlsp_tcpconn_find(
-				0, &ip, port, &any, 0, websocket ? PROTO_NONE : dst->proto);
-	}
-	if(c && !tcpconn_close_after_send(c)) {
-		id = c->id;
-		if(websocket)
-			*proto = c->type;
-	}
-	lock_release(tcpconn_lock);
-	return id;
-}
-
 static void read_connection(const struct tlsp_snap *snap, int id,
 		struct tlsp_facts *facts, struct tg_pol_egress *out)
 {
@@ -265,17 +227,14 @@ int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 			&& !dst->id)
 		return -1;
 	if(out->conn.transport != TG_POL_TR_UDP)
-		id = find_connection(dst, &proto);
+		id = tlsp_taken(dst, &proto);
 	out->conn.transport = tlsp_transport(proto);
 	if(id)
 		read_connection(snap, id, facts, out);
 	return 0;
 }
 
-bool tlsp_is_alias(const struct dest_info *dst, const struct tlsp_facts *facts)
+bool tlsp_is_found(const struct dest_info *dst, const struct tlsp_facts *facts)
 {
-	int port = su_getport((union sockaddr_union *)&dst->to);
-
-	return !dst->id && facts->id && facts->direction == TG_POL_IN
-		   && port != facts->remote_port;
+	return facts->id && facts->id != dst->id && facts->direction == TG_POL_IN;
 }

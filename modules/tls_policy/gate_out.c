@@ -19,7 +19,7 @@
 
 #include "tls_policy/challenge.h"
 
-#define ALIAS_PEERS_MAX 64
+#define FOUND_PEERS_MAX 64
 
 static tlsp_leaving_fn leaving;
 
@@ -37,6 +37,16 @@ static struct {
 	uint16_t port;
 	uint32_t peer;
 } meant;
+
+/*
+ * On which connection NET_OUT wants octets for that address. One that claims a
+ * port (RFC 5923) may come between its look and Kamailio's.
+ */
+static struct {
+	bool set;
+	int id; /* 0: on a new one */
+	struct tg_addr addr;
+} aim;
 
 int tlsp_on_leaving(tlsp_leaving_fn fn)
 {
@@ -76,32 +86,69 @@ static void judge_failed(const struct tlsp_snap *snap,
 	v->reason = TG_REASON_EGRESS_HANDSHAKE;
 }
 
+static bool listens_there(const struct tg_pol_peer *const *peers, size_t n,
+		const struct tg_pol_conn *there)
+{
+	while(n) {
+		if(tg_pol_peer_listens(peers[--n], &there->remote, there->remote_port))
+			return true;
+	}
+	return false;
+}
+
 /*
- * A connection that its other side gave a port of its choice (RFC 5923, the
- * alias parameter): only a peer that may be reached there, and has proven it,
- * may be met on it. A softphone behind the same NAT could claim the gateway's
- * port otherwise.
+ * A connection that its other side opened, and that was found by the address
+ * and port of the destination: both may be of its choice (RFC 5923, the alias
+ * parameter, or the port it connects from). Where a peer listens only that
+ * peer, proven, may be met on it; a claimed port is no other's either. Else a
+ * softphone behind the same NAT could have the gateway's calls.
  */
-static void judge_alias(const struct tlsp_snap *snap,
+static void judge_found(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tlsp_facts *conn,
 		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
-	const struct tg_pol_peer *wanted[ALIAS_PEERS_MAX];
+	const struct tg_pol_peer *wanted[FOUND_PEERS_MAX];
 	struct tg_pol_conn there = egress->conn;
 	size_t n;
 
 	if(v->decision != TG_POL_ALLOW || !egress->existing
-			|| !tlsp_is_alias(dst, conn))
+			|| !tlsp_is_found(dst, conn))
 		return;
 	there.remote_port = su_getport((union sockaddr_union *)&dst->to);
 	there.sni = tg_span_of(NULL, 0);
-	n = tg_pol_wanted_peers(snap->policy, &there, wanted, ALIAS_PEERS_MAX);
-	for(size_t i = 0; i < n && i < ALIAS_PEERS_MAX; i++) {
+	n = tg_pol_wanted_peers(snap->policy, &there, wanted, FOUND_PEERS_MAX);
+	if(n > FOUND_PEERS_MAX)
+		n = FOUND_PEERS_MAX;
+	for(size_t i = 0; i < n; i++) {
 		if(egress->peer && wanted[i] == egress->peer)
 			return;
 	}
+	if(there.remote_port == conn->remote_port
+			&& !listens_there(wanted, n, &there))
+		return;
 	v->decision = TG_POL_DENY;
 	v->reason = TG_REASON_WRONG_PEER;
+	tg_pol_apply_audit(snap->policy, v);
+}
+
+/*
+ * TLS was asked for, and Kamailio would take a connection without: looked at
+ * last, for that connection may have come while the rest was judged.
+ */
+static void judge_taken(const struct tlsp_snap *snap,
+		const struct dest_info *dst, const struct tg_pol_egress *egress,
+		struct tg_pol_verdict *v)
+{
+	int proto = PROTO_TLS;
+
+	if(v->decision != TG_POL_ALLOW
+			|| !(TG_POL_TR_IS_TLS(tlsp_transport(dst->proto))
+					|| TG_POL_TR_IS_TLS(egress->conn.transport))
+			|| !tlsp_taken(dst, &proto)
+			|| TG_POL_TR_IS_TLS(tlsp_transport(proto)))
+		return;
+	v->decision = TG_POL_DENY;
+	v->reason = TG_REASON_TLS_REQUIRED;
 	tg_pol_apply_audit(snap->policy, v);
 }
 
@@ -253,9 +300,12 @@ static void judge_destination(const struct tlsp_snap *snap,
 		return;
 	read_bytes(snap, dst, bytes, head, egress);
 	tg_pol_judge_egress(snap->policy, egress, NULL, v);
-	judge_alias(snap, dst, conn, egress, v);
+	judge_found(snap, dst, conn, egress, v);
 	judge_meant(snap, egress, conn, v);
 	judge_failed(snap, egress, v);
+	aim.set = true;
+	aim.id = conn->id;
+	aim.addr = egress->conn.remote;
 	if(conn->id && conn->id == dst->id)
 		tlsp_warm_out_judged(snap, dst, egress, v);
 	if(egress->existing && egress->judged) {
@@ -288,6 +338,7 @@ static const struct tg_pol_egress *judge_leaving(const struct tlsp_snap *snap,
 		hold_challenge(snap, egress, buffer, v);
 	if(v->decision == TG_POL_ALLOW && leaving)
 		judge_bytes(snap, dst, egress, buffer, v);
+	judge_taken(snap, dst, egress, v);
 	if(v->decision != TG_POL_ALLOW) {
 		cleared.id = 0;
 	} else if(head) {
@@ -325,11 +376,13 @@ static void drop(str *buffer, const struct tg_pol_verdict *v)
 static bool passes(const dest_info_t *dst, struct tg_span bytes)
 {
 	uint64_t generation = tlsp_snap_generation();
+	int proto = PROTO_TLS;
 	uint64_t stamp;
 
 	if(!dst || leaving || tlsp_refusing || !is_reply(bytes)
 			|| tlsp_challenge_is_ours(bytes)
-			|| !tlsp_warm_out(generation, dst, true, false, &stamp))
+			|| !tlsp_warm_out(generation, dst, true, false, &stamp)
+			|| tlsp_taken(dst, &proto) != dst->id)
 		return false;
 	clear_known(dst->id, generation, stamp);
 	return true;
@@ -367,6 +420,7 @@ static int on_net_out(sr_event_param_t *evp)
 	cleared.id = 0;
 	cleared.stamp = 0;
 	meant.generation = 0;
+	aim.set = false;
 	if(!passes(evp->dst, tg_span_of(buffer->s, (size_t)buffer->len)))
 		judge(evp->dst, buffer);
 	return 0;
@@ -407,6 +461,18 @@ static bool bind_new(const struct tlsp_snap *snap, struct tcp_connection *c)
 								? NULL
 								: tg_pol_peer_at(snap->policy, f.wanted));
 	return tlsp_conn_add(&f);
+}
+
+void tlsp_gate_out_at_rest(void)
+{
+	aim.set = false;
+}
+
+/* Its other side opened it, and NET_OUT looked at another one or at none */
+static bool is_missed(const struct tlsp_facts *f)
+{
+	return aim.set && f->direction == TG_POL_IN && f->id != aim.id
+		   && tg_addr_eq(&f->remote, &aim.addr);
 }
 
 /* The connection has a verdict of gate 1: is it still where it may be? */
@@ -462,8 +528,9 @@ bool tlsp_gate_out_encode(struct tcp_connection *c)
 		/* waits in tls.so until the certificate was judged */
 		allowed = (!f.judged || f.allowed) && is_meant(&f);
 	else
-		allowed = is_meant(&f) && recheck(snap, c);
+		allowed = is_meant(&f) && !is_missed(&f) && recheck(snap, c);
 	meant.generation = 0;
+	aim.set = false;
 	tlsp_snap_unref(snap);
 	return allowed;
 }

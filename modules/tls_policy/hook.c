@@ -255,6 +255,7 @@ static int on_read(struct tcp_connection *c, rd_conn_flags_t *flags)
 	if(!c->extra_data)
 		take_info_callbacks();
 	current = c;
+	tlsp_gate_out_at_rest();
 	tlsp_warm_expect(c->id);
 	n = original.read(c, flags);
 	current = before;

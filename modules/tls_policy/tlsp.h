@@ -368,8 +368,13 @@ bool tlsp_reads_more(const struct tg_pol_msg *m);
 /* facts: of the connection that it would take; id 0: there is none yet */
 int tlsp_destination(const struct tlsp_snap *snap, const struct dest_info *dst,
 		struct tlsp_facts *facts, struct tg_pol_egress *out);
-/* Was that connection found by a port that its other side only claimed? */
-bool tlsp_is_alias(const struct dest_info *dst, const struct tlsp_facts *facts);
+/* Did its other side open that connection, and no id of it lead there? */
+bool tlsp_is_found(const struct dest_info *dst, const struct tlsp_facts *facts);
+
+/* ---- taken.c: the connection that Kamailio sends on ------------------------ */
+
+/* Its id; 0: a new one is opened. *proto becomes what it speaks */
+int tlsp_taken(const struct dest_info *dst, int *proto);
 
 /* ---- gates ---------------------------------------------------------------- */
 
@@ -413,6 +418,8 @@ int tlsp_on_route(tlsp_route_fn fn); /* gate_in.c */
  * TLSP_CONN_GOOD? Once for each time it did.
  */
 bool tlsp_gate_out_cleared(const struct tcp_connection *c);
+/* What NET_OUT looked at last was not sent, or is not what comes next */
+void tlsp_gate_out_at_rest(void);
 /* May anything go into this connection's TLS? Called with its lock */
 bool tlsp_gate_out_encode(struct tcp_connection *c);
 /* Set while an answer of ours to a refused request is sent */

@@ -74,7 +74,10 @@ class Connection:
         self.socket = socket.socket(socket.AF_INET, kind)
         try:
             self.socket.settimeout(timeout)
-            if source:
+            if isinstance(source, tuple):  # a port that is somebody's
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.socket.bind(source)
+            elif source:
                 self.socket.bind((source, 0))
             self.socket.connect(target)
             if transport == "tls":

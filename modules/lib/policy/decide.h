@@ -149,6 +149,12 @@ struct tg_pol_egress {
  * one of its domains? Gate 4 takes a wildcard peer's siblings as well.
  */
 bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name);
+/*
+ * May requests to the peer go there: to a port of its next_hop, or without one
+ * to 5060 or 5061? A host by name may be at any address.
+ */
+bool tg_pol_peer_listens(const struct tg_pol_peer *peer,
+		const struct tg_addr *addr, uint16_t port);
 /* Is it an identity of some peer? */
 bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name);
 

@@ -63,6 +63,27 @@ bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name)
 	return is_next_hop(peer, name);
 }
 
+static bool is_default(uint16_t port)
+{
+	return port == 5060 || port == 5061;
+}
+
+bool tg_pol_peer_listens(const struct tg_pol_peer *peer,
+		const struct tg_addr *addr, uint16_t port)
+{
+	for(size_t i = 0; i < peer->next_hop.n; i++) {
+		struct tg_addr at;
+		struct tg_span host;
+		uint16_t its;
+
+		if(tg_next_hop_split(peer->next_hop.item[i], &host, &its)
+				&& (its ? its == port : is_default(port))
+				&& (!tg_addr_parse(host, &at) || tg_addr_eq(&at, addr)))
+			return true;
+	}
+	return peer->next_hop.n == 0 && is_default(port);
+}
+
 /* "*.x" proves the peer: so may any other first label mean it */
 static bool is_sibling(const struct tg_pol_peer *peer, struct tg_span name)
 {

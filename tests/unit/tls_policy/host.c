@@ -167,6 +167,8 @@ void dprint_color_reset(void)
 /* ---- what no test of these parts may reach ----------------------------------------- */
 
 gen_lock_t *tcpconn_lock;
+int tcp_connection_match;
+void *tcp_cfg;
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections that stand in the way of another: Kamailio sends on any that it
+finds by the address and port of the destination, whatever protocol it speaks
+and whoever opened it. Who shares a peer's address may open one from the port
+where that peer listens, and must not get what is meant for the peer.
+"""
+
+import unittest
+
+import sip
+import tls_edge
+
+KEYS = tls_edge.Pki()
+NAT = "127.0.0.43"
+GATEWAY1, PARTNER = ("127.0.0.21", 5067), (NAT, 5067)
+
+POLICY = tls_edge.POLICY + f"""
+[peer behind-nat]
+role = federation
+address = {NAT}
+identity = sip.partner.test
+trust = partner
+next_hop = {NAT}:5067
+
+[clients behind-nat]
+address = {NAT}
+transport = tls, tcp
+media = clear
+"""
+
+EDGE = tls_edge.edge("edge", KEYS, POLICY, route="""
+	if(is_method("OPTIONS") && uri == myself) {
+		sl_send_reply("200", "OK");
+		exit;
+	}
+	$du = $hdr(X-Next);
+	if(!t_relay()) sl_reply_error();
+""")
+
+
+def setUpModule():
+    EDGE.start()
+
+
+def tearDownModule():
+    EDGE.stop()
+
+
+class Case(unittest.TestCase):
+    def ask(self, peer):
+        """The status of a request to the peer there."""
+        with tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
+            answer = c.request("MESSAGE", "sip:bob@edge.lab.test", headers=[
+                "X-Next: sip:%s:%d;transport=tls" % peer], body=b"secret",
+                content_type="text/plain")
+            return answer.status if answer else 0
+
+    def gets_nothing(self, squatter, peer, reason):
+        status = self.ask(peer)
+        self.assertIsNone(squatter.receive(0.5))
+        self.assertGreaterEqual(status, 400)
+        self.assertTrue(EDGE.decisions(gate="out", reason=reason))
+
+    def served(self, leaf, peer):
+        with tls_edge.Server(KEYS, leaf, peer) as s:
+            self.assertEqual(self.ask(peer), 200)
+            self.assertEqual(len(s.requests), 1)
+
+
+class InClear(Case):
+    """A plain TCP connection from the port of the peer (A12, A32)."""
+
+    def squat(self, peer):
+        return sip.Connection("tcp", ("127.0.0.1", 5060), source=peer)
+
+    def test_gets_nothing_of_a_peers(self):
+        with self.squat(GATEWAY1) as squatter:
+            self.gets_nothing(squatter, GATEWAY1, "mtls-required")
+
+    def test_of_a_client_that_may_use_tcp_gets_nothing_of_a_peers(self):
+        with self.squat(PARTNER) as squatter:
+            answer = squatter.request("OPTIONS", "sip:edge.lab.test")
+            self.assertEqual(answer.status, 200)
+            self.gets_nothing(squatter, PARTNER, "tls-required")
+
+    def test_control(self):
+        self.served("gateway2", ("127.0.0.22", 5067))
+
+
+class OverTls(Case):
+    """A softphone that comes from the port of a gateway behind its NAT (A30)."""
+
+    def test_gets_nothing_of_the_gateways(self):
+        with tls_edge.connect(KEYS, PARTNER) as squatter:
+            answer = squatter.request("OPTIONS", "sip:edge.lab.test")
+            self.assertEqual(answer.status, 200)
+            self.gets_nothing(squatter, PARTNER, "wrong-peer")
+
+    def test_is_called_on_a_port_of_its_own(self):
+        with tls_edge.connect(KEYS, NAT) as phone, \
+                tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
+            self.assertEqual(phone.request("OPTIONS", "sip:edge.lab.test").status, 200)
+            c.send(sip.build("MESSAGE", "sip:bob@edge.lab.test", c, headers=[
+                "X-Next: sip:%s:%d;transport=tls" % phone.local]))
+            self.assertEqual(phone.receive(3).method, "MESSAGE")
+
+    def test_the_gateway_itself_may_come_from_there(self):
+        with tls_edge.connect(KEYS, PARTNER, "partner1") as gateway, \
+                tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
+            self.assertEqual(gateway.request("OPTIONS", "sip:edge.lab.test").status, 200)
+            c.send(sip.build("MESSAGE", "sip:bob@edge.lab.test", c, headers=[
+                "X-Next: sip:%s:%d;transport=tls" % PARTNER]))
+            request = gateway.receive(3)
+            self.assertEqual(request.method, "MESSAGE")
+            gateway.send(tls_edge.answer(request))
+            self.assertEqual(c.final(3).status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
