@@ -57,7 +57,22 @@ ROUTE = """
 	exit; # Kamailio 6 closes the connection of a script that ends with an error
 """
 
-EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, listen=(
+# two behind one address
+POLICY = tls_edge.POLICY + """
+[peer left]
+role = gateway
+address = 127.0.0.51
+identity = gw3.lab.test
+trust = enterprise
+
+[peer right]
+role = gateway
+address = 127.0.0.51
+identity = mediation1.lab.test
+trust = enterprise
+"""
+
+EDGE = tls_edge.edge("edge", KEYS, POLICY, route=ROUTE, listen=(
     "tls:127.0.0.1:5061", "udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"), params="""
 use_dns_cache=no
 loadmodule "usrloc.so"
@@ -267,7 +282,7 @@ class Existing(Case):
     """(A30)"""
 
     def test_a_connection_ends_with_its_verdict(self):
-        policy = EDGE.fill(tls_edge.POLICY.replace("@PKI@", KEYS.path))
+        policy = EDGE.fill(POLICY.replace("@PKI@", KEYS.path))
         self.addCleanup(EDGE.rpc, "tls_policy.reload")
         self.addCleanup(EDGE.write, "policy.cfg", policy)
         with tls_edge.Server(KEYS, "gateway1", self.there) as s, self.client() as c:
@@ -338,6 +353,27 @@ class Names(Case):
                                        headers=self.next_hop(name)).status
                     self.assertEqual((status == 200, s.octets > octets), (served,) * 2)
             self.assertEqual(s.connections, 1)
+
+    def of_two(self, leaf, reload):
+        """Of two behind one address the name means the left one."""
+        resolve(gw3_lab_test="127.0.0.51")
+        with Held(leaf, ("127.0.0.51", self.port)) as s, self.client() as c:
+            c.send(self.build(c, "MESSAGE", headers=self.next_hop("gw3.lab.test")))
+            proc.wait_until(lambda: s.connections, "the edge connects", 3)
+            if reload:
+                EDGE.rpc("tls_policy.reload")
+            s.go.set()
+            status = c.final(3).status
+        self.setUp()
+        return status == 200, s.octets > 0
+
+    def test_of_one_of_two_behind_an_address(self):
+        self.assertEqual(self.of_two("gateway3", False), (True, True))
+        self.assertEqual(self.of_two("mediation1", False), (False, False))
+
+    def test_of_one_of_two_when_the_policy_changes_in_the_handshake(self):
+        self.assertEqual(self.of_two("mediation1", True), (False, False))
+        self.assertEqual(self.of_two("gateway3", False), (True, True))
 
     def test_a_name_that_means_no_peer(self):
         resolve(elsewhere_lab_test="127.0.0.21")

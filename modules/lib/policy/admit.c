@@ -308,7 +308,7 @@ static size_t add_by_name(const struct tg_pol *p,
 		const struct tg_pol_peer *peer = &p->peer[e->peer - 1];
 		bool known = false;
 
-		if(e->wildcard != wildcard
+		if(e->kind != (wildcard ? TG_POL_NAME_PARENT : TG_POL_NAME_IDENTITY)
 				|| !name_proves(peer, peer->identity.item[e->identity], name)
 				|| !peer->trust || !place_fits(peer, conn))
 			continue;
@@ -331,12 +331,36 @@ bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name)
 	name = without_dot(name);
 	hash = tg_pol_hash(name);
 	while((e = tg_pol_names_next(&p->names, hash, e))) {
-		if(!e->wildcard
+		if(e->kind == TG_POL_NAME_IDENTITY
 				&& tg_span_ieq(
 						p->peer[e->peer - 1].identity.item[e->identity], name))
 			return true;
 	}
 	return false;
+}
+
+static bool has_name(const struct tg_pol *p, struct tg_span key,
+		struct tg_span name, bool parent)
+{
+	const struct tg_pol_name_entry *e = NULL;
+	uint32_t hash = tg_pol_hash(key);
+
+	while((e = tg_pol_names_next(&p->names, hash, e))) {
+		if((e->kind == TG_POL_NAME_PARENT) == parent
+				&& tg_pol_peer_is_meant(&p->peer[e->peer - 1], name))
+			return true;
+	}
+	return false;
+}
+
+bool tg_pol_is_somebody(const struct tg_pol *p, struct tg_span name)
+{
+	struct tg_span parent;
+
+	name = without_dot(name);
+	parent = tg_pol_parent_name(name);
+	return has_name(p, name, name, false)
+		   || (parent.len && has_name(p, parent, name, true));
 }
 
 size_t tg_pol_candidates(const struct tg_pol *p, const struct tg_pol_conn *conn,

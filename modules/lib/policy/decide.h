@@ -155,8 +155,12 @@ bool tg_pol_peer_is_called(const struct tg_pol_peer *peer, struct tg_span name);
  */
 bool tg_pol_peer_listens(const struct tg_pol_peer *peer,
 		const struct tg_addr *addr, uint16_t port);
+/* ... or below the parent of one of its identities, where it takes wildcards? */
+bool tg_pol_peer_is_meant(const struct tg_pol_peer *peer, struct tg_span name);
 /* Is it an identity of some peer? */
 bool tg_pol_is_identity(const struct tg_pol *p, struct tg_span name);
+/* Does it mean some peer? */
+bool tg_pol_is_somebody(const struct tg_pol *p, struct tg_span name);
 
 /*
  * For a new connection to a peer: ALLOW, and verdict.peer is the one its

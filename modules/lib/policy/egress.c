@@ -96,6 +96,12 @@ static bool is_sibling(const struct tg_pol_peer *peer, struct tg_span name)
 	return false;
 }
 
+bool tg_pol_peer_is_meant(const struct tg_pol_peer *peer, struct tg_span name)
+{
+	return tg_pol_peer_is_called(peer, name)
+		   || (peer->wildcard && is_sibling(peer, name));
+}
+
 /* A name that is somebody's identity means nobody else */
 static bool is_meant(const struct tg_pol *p, const struct tg_pol_peer *peer,
 		struct tg_span name)
@@ -106,14 +112,14 @@ static bool is_meant(const struct tg_pol *p, const struct tg_pol_peer *peer,
 }
 
 /*
- * Where no certificate can tell: a name that is a peer's identity goes to
- * that peer or nowhere; one that means nobody is the address it stands for.
+ * Where no certificate can tell: a name that means a peer goes to that peer or
+ * nowhere; one that means nobody is the address it stands for.
  */
 static bool name_fits(const struct tg_pol *p, const struct tg_pol_egress *e,
 		const struct tg_pol_peer *peer)
 {
 	return !e->next_hop.len || (peer && is_meant(p, peer, e->next_hop))
-		   || !tg_pol_is_identity(p, e->next_hop);
+		   || !tg_pol_is_somebody(p, e->next_hop);
 }
 
 /* ---- TLS --------------------------------------------------------------- */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/index.h"
 
+#include "policy/decide.h"
+#include "policy/value.h"
+
 #define EMPTY ((struct tg_span){NULL, 0})
 
 /* ---- hashing ----------------------------------------------------------- */
@@ -385,7 +388,7 @@ static uint8_t tag_of(uint32_t hash)
 
 /* To the end of its chain: the order is that of the peers */
 static void add_name(struct name_build *b, uint32_t peer, size_t identity,
-		struct tg_span key, bool wildcard)
+		struct tg_span key, enum tg_pol_name_kind kind)
 {
 	struct tg_pol_names *out = b->out;
 	uint32_t hash = tg_pol_hash(key);
@@ -401,7 +404,7 @@ static void add_name(struct name_build *b, uint32_t peer, size_t identity,
 	}
 	e->peer = peer + 1;
 	e->identity = (uint16_t)identity;
-	e->wildcard = wildcard;
+	e->kind = (uint8_t)kind;
 	e->tag = tag_of(hash);
 }
 
@@ -422,15 +425,60 @@ const struct tg_pol_name_entry *tg_pol_names_next(
 	return NULL;
 }
 
+/* A name of another kind than its identities; empty: an address, or one of them */
+static struct tg_span called_name(
+		const struct tg_pol_peer *peer, struct tg_span name)
+{
+	const struct tg_span none = {NULL, 0};
+	struct tg_addr addr;
+
+	if(name.len && name.ptr[name.len - 1] == '.')
+		name.len--;
+	if(!name.len || tg_addr_parse(name, &addr))
+		return none;
+	for(size_t i = 0; i < peer->identity.n; i++) {
+		if(tg_span_ieq(peer->identity.item[i], name))
+			return none;
+	}
+	return name;
+}
+
+static struct tg_span called(const struct tg_pol_peer *peer, size_t i)
+{
+	struct tg_span host = {NULL, 0};
+	uint16_t port;
+
+	if(i >= peer->next_hop.n)
+		host = peer->domain.item[i - peer->next_hop.n];
+	else if(!tg_next_hop_split(peer->next_hop.item[i], &host, &port))
+		host.len = 0;
+	return called_name(peer, host);
+}
+
+static size_t count_names_of(const struct tg_pol_peer *peer)
+{
+	size_t n = peer->identity.n * (peer->wildcard ? 2 : 1);
+
+	for(size_t i = 0; i < peer->next_hop.n + peer->domain.n; i++)
+		n += called(peer, i).len > 0;
+	return n;
+}
+
 static void add_names_of(
 		struct name_build *b, const struct tg_pol_peer *peer, uint32_t i)
 {
 	for(size_t k = 0; k < peer->identity.n; k++) {
 		struct tg_span name = peer->identity.item[k];
 
-		add_name(b, i, k, name, false);
+		add_name(b, i, k, name, TG_POL_NAME_IDENTITY);
 		if(peer->wildcard)
-			add_name(b, i, k, tg_pol_parent_name(name), true);
+			add_name(b, i, k, tg_pol_parent_name(name), TG_POL_NAME_PARENT);
+	}
+	for(size_t k = 0; k < peer->next_hop.n + peer->domain.n; k++) {
+		struct tg_span name = called(peer, k);
+
+		if(name.len)
+			add_name(b, i, 0, name, TG_POL_NAME_CALLED);
 	}
 }
 
@@ -443,7 +491,7 @@ bool tg_pol_names_build(struct tg_pol_names *out, struct tg_arena *arena,
 
 	memset(out, 0, sizeof(*out));
 	for(size_t i = 0; i < n; i++)
-		total += peer[i].identity.n * (peer[i].wildcard ? 2 : 1);
+		total += count_names_of(&peer[i]);
 	if(total >= UINT32_MAX)
 		return false;
 	out->mask = table_mask(total);

@@ -4,7 +4,8 @@
  * Finding rules among many. Three tables, built once with the snapshot:
  *
  *   places  (prefix, SNI) -> groups of rules that ask for the same place
- *   names   identity -> peers, a wildcard peer also under "*." and parent
+ *   names   identity, and what else a peer is called -> peers, a wildcard peer
+ *           also under "*." and parent
  *   labels  section name -> object
  *
  * A place is looked up once for each prefix length that occurs, so the cost
@@ -57,11 +58,18 @@ struct tg_pol_places {
 	uint8_t bits6[129];
 };
 
+/* What a name is to its peer */
+enum tg_pol_name_kind {
+	TG_POL_NAME_IDENTITY = 0,
+	TG_POL_NAME_PARENT, /* of that identity; the peer takes wildcards */
+	TG_POL_NAME_CALLED  /* the host of a next_hop, or a domain */
+};
+
 struct tg_pol_name_entry {
 	uint32_t next;     /* of its chain; index + 1 */
 	uint32_t peer;     /* index + 1; 0 in a head: an empty chain */
 	uint16_t identity; /* index in the peer's list */
-	bool wildcard;     /* under the parent of that identity */
+	uint8_t kind;      /* enum tg_pol_name_kind */
 	uint8_t tag;       /* of the key's hash, so that others are passed by */
 };
 

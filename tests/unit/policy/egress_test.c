@@ -256,6 +256,41 @@ static void a_name_means_its_peer_and_no_other(void **state)
 	tg_pol_free(p);
 }
 
+/* A31: whoever holds the name service is one of the clients, say */
+static void a_name_of_a_peer_leads_to_nobody_without_a_certificate(void **state)
+{
+	struct tg_pol *p = load_ok(GATEWAY LEGACY
+			"[media clear]\nlevel = none\n"
+			"[clients phones]\naddress = 198.51.100.0/24\n"
+			"transport = tls, udp\nmedia = clear\n"
+			"[peer two]\nrole = server\naddress = 192.0.2.0/24\n"
+			"identity = sip.two.example\ntrust = ours\nwildcard = yes\n"
+			"domains = lab.example\nnext_hop = trunk.example:5061\n");
+	static const char *const names[] = {"sip.two.example", "LAB.example.",
+			"trunk.example", "eu.two.example"};
+	const struct tg_pol_clients *phones = tg_pol_clients_at(p, 0);
+	struct tg_pol_egress clear = to(TG_POL_TR_UDP, "198.51.100.7");
+	struct tg_pol_egress legacy = to(TG_POL_TR_TCP, "192.0.2.9");
+	struct tg_pol_egress theirs = to(TG_POL_TR_TLS, "198.51.100.7");
+	struct tg_pol_egress *all[] = {&clear, &legacy, &theirs};
+	struct tg_pol_verdict v;
+
+	(void)state;
+	theirs.existing = theirs.judged = true;
+	theirs.clients = phones;
+	for(size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
+		for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			all[k]->next_hop = tg_span_cstr(names[i]);
+			v = leaving(p, all[k]);
+			assert_denied(&v, TG_REASON_EGRESS_NAME);
+		}
+		all[k]->next_hop = TG_SPAN("nobody.example");
+		v = leaving(p, all[k]);
+		assert_allowed(&v);
+	}
+	tg_pol_free(p);
+}
+
 static void a_wildcard_peer_has_any_first_label_but_those_of_others(
 		void **state)
 {
@@ -304,6 +339,8 @@ int main(void)
 			cmocka_unit_test(
 					a_next_hop_outside_of_its_peers_addresses_is_refused),
 			cmocka_unit_test(a_name_means_its_peer_and_no_other),
+			cmocka_unit_test(
+					a_name_of_a_peer_leads_to_nobody_without_a_certificate),
 			cmocka_unit_test(
 					a_wildcard_peer_has_any_first_label_but_those_of_others),
 			cmocka_unit_test(a_peer_is_not_reached_over_another_transport),
