@@ -86,11 +86,40 @@ static void judge_failed(const struct tlsp_snap *snap,
 	v->reason = TG_REASON_EGRESS_HANDSHAKE;
 }
 
-static bool listens_there(const struct tg_pol_peer *const *peers, size_t n,
-		const struct tg_pol_conn *there)
+/* Peers that are meant by an address and port over TLS */
+struct found {
+	struct tg_pol_conn there;
+	const struct tg_pol_peer *peer[FOUND_PEERS_MAX];
+	size_t n;
+};
+
+static void find_peers(const struct tlsp_snap *snap,
+		const struct tg_pol_conn *conn, const struct dest_info *dst,
+		struct found *out)
 {
-	while(n) {
-		if(tg_pol_peer_listens(peers[--n], &there->remote, there->remote_port))
+	out->there = *conn;
+	out->there.remote_port = su_getport((union sockaddr_union *)&dst->to);
+	out->there.sni = tg_span_of(NULL, 0);
+	out->n = tg_pol_wanted_peers(
+			snap->policy, &out->there, out->peer, FOUND_PEERS_MAX);
+	if(out->n > FOUND_PEERS_MAX)
+		out->n = FOUND_PEERS_MAX;
+}
+
+static bool is_one_of(const struct found *found, const struct tg_pol_peer *peer)
+{
+	for(size_t i = 0; peer && i < found->n; i++) {
+		if(found->peer[i] == peer)
+			return true;
+	}
+	return false;
+}
+
+static bool one_listens(const struct found *found)
+{
+	for(size_t i = 0; i < found->n; i++) {
+		if(tg_pol_peer_listens(found->peer[i], &found->there.remote,
+				   found->there.remote_port))
 			return true;
 	}
 	return false;
@@ -107,24 +136,15 @@ static void judge_found(const struct tlsp_snap *snap,
 		const struct dest_info *dst, const struct tlsp_facts *conn,
 		struct tg_pol_egress *egress, struct tg_pol_verdict *v)
 {
-	const struct tg_pol_peer *wanted[FOUND_PEERS_MAX];
-	struct tg_pol_conn there = egress->conn;
-	size_t n;
+	struct found found;
 
 	if(v->decision != TG_POL_ALLOW || !egress->existing
 			|| !tlsp_is_found(dst, conn))
 		return;
-	there.remote_port = su_getport((union sockaddr_union *)&dst->to);
-	there.sni = tg_span_of(NULL, 0);
-	n = tg_pol_wanted_peers(snap->policy, &there, wanted, FOUND_PEERS_MAX);
-	if(n > FOUND_PEERS_MAX)
-		n = FOUND_PEERS_MAX;
-	for(size_t i = 0; i < n; i++) {
-		if(egress->peer && wanted[i] == egress->peer)
-			return;
-	}
-	if(there.remote_port == conn->remote_port
-			&& !listens_there(wanted, n, &there))
+	find_peers(snap, &egress->conn, dst, &found);
+	if(is_one_of(&found, egress->peer)
+			|| (found.there.remote_port == conn->remote_port
+					&& !one_listens(&found)))
 		return;
 	v->decision = TG_POL_DENY;
 	v->reason = TG_REASON_WRONG_PEER;
@@ -388,6 +408,36 @@ static bool passes(const dest_info_t *dst, struct tg_span bytes)
 	return true;
 }
 
+/*
+ * What was refused may be for a connection that stands where a peer listens,
+ * and is not the peer's. It ends, so that the peer can be called. True: there
+ * was one.
+ */
+static bool make_way(const struct tlsp_snap *snap, const dest_info_t *dst,
+		const struct tg_pol_egress *egress)
+{
+	int proto = PROTO_TLS;
+	struct tlsp_facts f = {0};
+	struct found found;
+	struct tg_pol_conn conn = egress->conn;
+	int id;
+
+	if(dst->id || dst->proto != PROTO_TLS || !(id = tlsp_taken(dst, &proto)))
+		return false;
+	conn.transport = TG_POL_TR_TLS;
+	find_peers(snap, &conn, dst, &found);
+	if(!one_listens(&found))
+		return false;
+	if(TG_POL_TR_IS_TLS(tlsp_transport(proto))
+			&& (!tlsp_conn_get_head(id, &f) || f.direction != TG_POL_IN
+					|| f.remote_port != found.there.remote_port
+					|| !f.established
+					|| is_one_of(&found, tlsp_facts_peer(snap, &f))))
+		return false;
+	tlsp_close_connection(id);
+	return true;
+}
+
 static void judge(dest_info_t *dst, str *buffer)
 {
 	const struct tlsp_snap *snap = tlsp_snap_ref();
@@ -397,6 +447,13 @@ static void judge(dest_info_t *dst, str *buffer)
 
 	if(dst) {
 		egress = judge_leaving(snap, dst, buffer, &space, &v);
+		/* not again what srtp_policy has judged */
+		if(v.decision != TG_POL_ALLOW && make_way(snap, dst, egress)
+				&& v.reason != TG_REASON_TLS_REQUIRED) {
+			report_leaving(snap, tg_span_of(buffer->s, (size_t)buffer->len),
+					egress, &v);
+			egress = judge_leaving(snap, dst, buffer, &space, &v);
+		}
 	} else {
 		memset(&space, 0, sizeof(space));
 		memset(&v, 0, sizeof(v));

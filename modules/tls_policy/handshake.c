@@ -393,7 +393,7 @@ int tlsp_on_status(SSL *ssl, void *arg)
 
 	(void)arg;
 	if(!tlsp_current())
-		return 1;
+		return SSL_is_server(ssl) ? SSL_TLSEXT_ERR_NOACK : 1;
 	if(SSL_is_server(ssl))
 		return tlsp_staple(ssl);
 	if(!my_facts(&f))

@@ -30,7 +30,7 @@ struct sweep {
 };
 
 /* As a sender does that wants a connection closed: tcp_main takes our count */
-static void close_connection(int id)
+void tlsp_close_connection(int id)
 {
 	struct tcp_connection *c = tcpconn_get(id, NULL, 0, NULL, 0);
 	long command[2];
@@ -71,7 +71,7 @@ static bool look_at(void *ctx, const struct tlsp_facts *f)
 	struct sweep *s = ctx;
 
 	if(is_over(s, f))
-		close_connection(f->id);
+		tlsp_close_connection(f->id);
 	return s->again < AGAIN_MAX;
 }
 
@@ -98,7 +98,7 @@ static bool look_at_each(void *ctx, const struct tlsp_facts *f)
 		s->swept->pending++;
 	if(is_over(s, f)) {
 		s->swept->closed++;
-		close_connection(f->id);
+		tlsp_close_connection(f->id);
 	}
 	return true;
 }
@@ -120,7 +120,7 @@ static bool look_at_status(void *ctx, const struct tlsp_facts *f)
 	struct sweep *s = ctx;
 
 	if(f->status.place == s->place && f->established && is_over(s, f))
-		close_connection(f->id);
+		tlsp_close_connection(f->id);
 	return true;
 }
 

@@ -483,6 +483,9 @@ void tlsp_limits_settle(const struct tlsp_facts *f, bool proven);
  * the next one */
 int tlsp_sweep_tick(void);
 
+/* No octet goes into it any more; tcp_main ends it */
+void tlsp_close_connection(int id);
+
 struct tlsp_swept {
 	unsigned seen;    /* connections that were up */
 	unsigned judged;  /* ... of them again, for their verdict was not current */

@@ -55,16 +55,16 @@ class Case(unittest.TestCase):
                 content_type="text/plain")
             return answer.status if answer else 0
 
-    def gets_nothing(self, squatter, peer, reason):
-        status = self.ask(peer)
-        self.assertIsNone(squatter.receive(0.5))
-        self.assertGreaterEqual(status, 400)
-        self.assertTrue(EDGE.decisions(gate="out", reason=reason))
-
-    def served(self, leaf, peer):
+    def gets_nothing(self, squatter, leaf, peer, reason, at_once=True):
+        """Its connection ends, and the peer is served beside it."""
         with tls_edge.Server(KEYS, leaf, peer) as s:
+            status = self.ask(peer)
+            with self.assertRaises(ConnectionError):
+                squatter.receive(3)
+            self.assertEqual(status == 200, at_once)
             self.assertEqual(self.ask(peer), 200)
-            self.assertEqual(len(s.requests), 1)
+            self.assertEqual(len(s.requests), 1 + at_once)
+        self.assertTrue(EDGE.decisions(gate="out", reason=reason))
 
 
 class InClear(Case):
@@ -75,16 +75,19 @@ class InClear(Case):
 
     def test_gets_nothing_of_a_peers(self):
         with self.squat(GATEWAY1) as squatter:
-            self.gets_nothing(squatter, GATEWAY1, "mtls-required")
+            self.gets_nothing(squatter, "gateway1", GATEWAY1, "mtls-required")
 
     def test_of_a_client_that_may_use_tcp_gets_nothing_of_a_peers(self):
         with self.squat(PARTNER) as squatter:
             answer = squatter.request("OPTIONS", "sip:edge.lab.test")
             self.assertEqual(answer.status, 200)
-            self.gets_nothing(squatter, PARTNER, "tls-required")
+            self.gets_nothing(squatter, "partner1", PARTNER, "tls-required", False)
 
-    def test_control(self):
-        self.served("gateway2", ("127.0.0.22", 5067))
+    def test_where_nobody_listens(self):
+        with self.squat(GATEWAY1) as squatter:
+            self.assertGreaterEqual(self.ask(GATEWAY1), 400)
+            with self.assertRaises(ConnectionError):
+                squatter.receive(3)
 
 
 class OverTls(Case):
@@ -94,7 +97,7 @@ class OverTls(Case):
         with tls_edge.connect(KEYS, PARTNER) as squatter:
             answer = squatter.request("OPTIONS", "sip:edge.lab.test")
             self.assertEqual(answer.status, 200)
-            self.gets_nothing(squatter, PARTNER, "wrong-peer")
+            self.gets_nothing(squatter, "partner1", PARTNER, "wrong-peer")
 
     def test_is_called_on_a_port_of_its_own(self):
         with tls_edge.connect(KEYS, NAT) as phone, \
