@@ -431,7 +431,6 @@ static bool make_way(const struct tlsp_snap *snap, const dest_info_t *dst,
 	if(TG_POL_TR_IS_TLS(tlsp_transport(proto))
 			&& (!tlsp_conn_get_head(id, &f) || f.direction != TG_POL_IN
 					|| f.remote_port != found.there.remote_port
-					|| !f.established
 					|| is_one_of(&found, tlsp_facts_peer(snap, &f))))
 		return false;
 	tlsp_close_connection(id);

@@ -5,6 +5,8 @@ and whoever opened it. Who shares a peer's address may open one from the port
 where that peer listens, and must not get what is meant for the peer.
 """
 
+import contextlib
+import threading
 import unittest
 
 import sip
@@ -83,6 +85,28 @@ class InClear(Case):
             self.assertEqual(answer.status, 200)
             self.gets_nothing(squatter, "partner1", PARTNER, "tls-required", False)
 
+    def test_that_comes_and_goes_gets_nothing(self):
+        """Between a look of ours and one of Kamailio's, if it can."""
+        over, got, times = threading.Event(), [], []
+
+        def come_and_go():
+            while not over.is_set():
+                with contextlib.suppress(OSError), self.squat(GATEWAY1) as c:
+                    times.append(1)
+                    c.socket.settimeout(0.002)
+                    got.append(c.socket.recv(65536))
+
+        with tls_edge.Server(KEYS, "gateway1", GATEWAY1, shares_port=True) as s:
+            squatter = threading.Thread(target=come_and_go)
+            squatter.start()
+            served = [self.ask(GATEWAY1) for _ in range(100)].count(200)
+            over.set()
+            squatter.join(5)
+            self.assertEqual(len(s.requests), served)
+            self.assertGreater(served, 50)
+        self.assertGreater(len(times), 10)
+        self.assertEqual(b"".join(got), b"")
+
     def test_where_nobody_listens(self):
         with self.squat(GATEWAY1) as squatter:
             self.assertGreaterEqual(self.ask(GATEWAY1), 400)
@@ -98,6 +122,10 @@ class OverTls(Case):
             answer = squatter.request("OPTIONS", "sip:edge.lab.test")
             self.assertEqual(answer.status, 200)
             self.gets_nothing(squatter, "partner1", PARTNER, "wrong-peer")
+
+    def test_without_a_handshake_is_no_hindrance(self):
+        with sip.Connection("tcp", tls_edge.EDGE, source=PARTNER) as squatter:
+            self.gets_nothing(squatter, "partner1", PARTNER, "no-verdict")
 
     def test_is_called_on_a_port_of_its_own(self):
         with tls_edge.connect(KEYS, NAT) as phone, \

@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 import ssl
+import struct
 import time
 
 
@@ -75,7 +76,11 @@ class Connection:
         try:
             self.socket.settimeout(timeout)
             if isinstance(source, tuple):  # a port that is somebody's
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+                    self.socket.setsockopt(socket.SOL_SOCKET, option, 1)
+                # ends at once, so that the next one may have the port
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       struct.pack("ii", 1, 0))
                 self.socket.bind(source)
             elif source:
                 self.socket.bind((source, 0))

@@ -141,7 +141,7 @@ class Server:
         with Server(keys, "gateway1", ("127.0.0.21", 5067)) as s: ...
     """
 
-    def __init__(self, keys, leaf, address, highest=None):
+    def __init__(self, keys, leaf, address, highest=None, shares_port=False):
         self.connections = 0
         self.octets = 0
         self.requests = []
@@ -153,7 +153,7 @@ class Server:
         self._context.verify_mode = ssl.CERT_OPTIONAL
         if highest:
             self._context.maximum_version = highest
-        self._listener = socket.create_server(address)
+        self._listener = socket.create_server(address, reuse_port=shares_port)
         self._open = []
         self._threads = []
 
