@@ -122,26 +122,38 @@ static bool is_ack(const struct tg_media_message *m)
 	return m->request && tg_span_eq(m->method, TG_SPAN("ACK"));
 }
 
-/* An ACK has no answer: what may not leave with it ends the call */
-static void end_by_ack(const struct tlsp_leaving *what,
+/* It leaves without the body that may not. False: it does not leave */
+static bool leave_bodyless(const struct tlsp_leaving *what,
 		const struct tg_media_message *m, struct tg_pol_verdict *verdict,
 		struct tg_span *rewritten)
 {
 	struct tg_arena arena;
 
-	if(!is_ack(m) || verdict->decision == TG_POL_ALLOW)
-		return;
 	tg_arena_init(&arena, &tg_alloc_libc, 0);
 	if(rewritten->ptr)
 		pkg_free((char *)rewritten->ptr);
 	*rewritten = tg_span_of(NULL, 0);
 	pass_on(tg_media_message_bodyless(m, &arena), rewritten);
-	if(rewritten->ptr) {
+	if(rewritten->ptr)
 		*verdict = *what->verdict;
-		srtpp_ack_refused(m);
-		srtpp_ack_leaves(what, m);
-	}
 	tg_arena_deinit(&arena);
+	return rewritten->ptr;
+}
+
+/*
+ * What must arrive all the same: an ACK has no answer, so it ends the call; in
+ * a final refusal a description only says what could have been (RFC 3261
+ * 21.4.26)
+ */
+static void send_what_must_arrive(const struct tlsp_leaving *what,
+		const struct tg_media_message *m, struct tg_pol_verdict *verdict,
+		struct tg_span *rewritten)
+{
+	if(verdict->decision == TG_POL_ALLOW || (!is_ack(m) && m->status < 300)
+			|| !leave_bodyless(what, m, verdict, rewritten) || m->status)
+		return;
+	srtpp_ack_refused(m);
+	srtpp_ack_leaves(what, m);
 }
 
 static void on_leaving(const struct tlsp_leaving *what,
@@ -173,6 +185,8 @@ static void on_leaving(const struct tlsp_leaving *what,
 			to.peer = what->verdict->peer;
 			to.clients = what->verdict->clients;
 			deny(what, &to, &look, verdict);
+			if(m.status)
+				send_what_must_arrive(what, &m, verdict, rewritten);
 			return;
 	}
 	if(srtpp_party_of_egress(what->policy, what, what->verdict->peer,
@@ -180,7 +194,7 @@ static void on_leaving(const struct tlsp_leaving *what,
 		judge_for(what, &m, &to, verdict, rewritten);
 	else
 		judge_for_wanted(what, &m, verdict, rewritten);
-	end_by_ack(what, &m, verdict, rewritten);
+	send_what_must_arrive(what, &m, verdict, rewritten);
 }
 
 /* ---- reply out ------------------------------------------------------------------ */

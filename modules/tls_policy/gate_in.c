@@ -92,6 +92,24 @@ static bool may_answer(
 
 /* ---- gate 2 ---------------------------------------------------------------------- */
 
+/*
+ * A line that ends in the middle of one of ours: far ends take a lone CR for a
+ * line end, and would read headers, or a body, that nobody here has seen
+ */
+static bool is_torn(const struct sip_msg *msg)
+{
+	struct tg_span all = tg_span_of(msg->buf, msg->len);
+	const char *end;
+
+	if(!tg_span_has_lone_cr(all))
+		return false;
+	/* in a body it is no line end */
+	end = memmem(all.ptr, all.len, "\n\r\n", 3);
+	return !end
+		   || tg_span_has_lone_cr(
+				   tg_span_of(all.ptr, (size_t)(end - all.ptr) + 3));
+}
+
 /* In its dialog, or one that begins; nothing is said when it is not */
 static bool is_party(const struct tlsp_snap *snap, struct sip_msg *msg,
 		const struct tlsp_asked *asked, struct tg_pol_verdict v)
@@ -133,6 +151,12 @@ static void judge_message(const struct tlsp_snap *snap, struct sip_msg *msg,
 	} else {
 		tg_pol_judge_message(snap->policy, facts, NULL, v);
 		tlsp_warm_in_judged(snap, msg, facts, NULL, v);
+	}
+	if(v->decision == TG_POL_ALLOW && is_torn(msg)) {
+		v->decision = TG_POL_DENY;
+		v->audited = false;
+		v->reason = TG_REASON_MESSAGE_MALFORMED;
+		tg_pol_apply_audit(snap->policy, v);
 	}
 	tlsp_dialog_in(snap, msg,
 			&(struct tlsp_asked){facts->method, facts->in_dialog}, v);
@@ -186,7 +210,7 @@ static int on_end(struct sip_msg *msg, unsigned int flags, void *param)
 static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	tlsp_at_hand = (struct tlsp_at_hand){.request = msg};
-	if(judge_warm(msg) || judge_request(msg))
+	if((!is_torn(msg) && judge_warm(msg)) || judge_request(msg))
 		return 1;
 	on_end(msg, flags, param);
 	return 0;
@@ -196,7 +220,8 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	tlsp_at_hand =
 			(struct tlsp_at_hand){.reply = msg->first_line.u.reply.statuscode};
-	if(tlsp_waiting_answering() || judge_warm(msg) || judge_reply(msg))
+	if(tlsp_waiting_answering() || (!is_torn(msg) && judge_warm(msg))
+			|| judge_reply(msg))
 		return 1;
 	on_end(msg, flags, param);
 	return 0;

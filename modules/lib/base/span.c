@@ -42,6 +42,37 @@ struct tg_span tg_span_trim(struct tg_span s)
 	return s;
 }
 
+/* Looked at in each message: 16 octets at a time, in one register each */
+typedef unsigned char lanes __attribute__((vector_size(16)));
+
+static lanes lanes_at(const char *p)
+{
+	lanes v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+bool tg_span_has_lone_cr(struct tg_span s)
+{
+	const lanes cr = (lanes){0} + '\r', lf = (lanes){0} + '\n';
+	lanes found = {0};
+	uint64_t any[2];
+	size_t i = 0;
+
+	for(; i + sizeof(lanes) < s.len; i += sizeof(lanes))
+		found |= (lanes)((lanes_at(s.ptr + i) == cr)
+						 & (lanes_at(s.ptr + i + 1) != lf));
+	memcpy(any, &found, sizeof(any));
+	if(any[0] | any[1])
+		return true;
+	for(; i < s.len; i++) {
+		if(s.ptr[i] == '\r' && (i + 1 == s.len || s.ptr[i + 1] != '\n'))
+			return true;
+	}
+	return false;
+}
+
 bool tg_span_u64(struct tg_span s, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0, tenth = max / 10;

@@ -61,6 +61,9 @@ static inline size_t tg_span_find(struct tg_span s, char c)
 /* Without leading and trailing spaces, tabs, CR, LF */
 struct tg_span tg_span_trim(struct tg_span s);
 
+/* Is there a CR that no LF follows? Some readers end a line there */
+bool tg_span_has_lone_cr(struct tg_span s);
+
 /*
  * Takes the part before the next `sep` off the front of *rest and returns it;
  * *rest becomes what follows the separator, or empty. An empty *rest gives an

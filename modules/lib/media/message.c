@@ -9,6 +9,7 @@
 struct headers {
 	struct tg_span content_type;
 	struct tg_span encoding;
+	struct tg_span transfer; /* encoding, of a part */
 	struct tg_span length;
 	struct tg_span call_id;
 	struct tg_span cseq;
@@ -94,12 +95,15 @@ static void take_header(
 		case 12:
 		case 14:
 		case 16:
+		case 25:
 			if(named(name, TG_SPAN("Content-Type"), 'c'))
 				take(value, &h->content_type, &h->twice);
 			else if(named(name, TG_SPAN("Content-Encoding"), 'e'))
 				take(value, &h->encoding, &h->twice);
 			else if(named(name, TG_SPAN("Content-Length"), 'l'))
 				take(value, &h->length, &h->twice);
+			else if(named(name, TG_SPAN("Content-Transfer-Encoding"), 0))
+				take(value, &h->transfer, &h->twice);
 			if(name.len > 1)
 				break;
 			/* fall through */
@@ -193,9 +197,20 @@ static bool is_type(struct tg_span content_type, struct tg_span want)
 		   && (want.len == 0 || tg_span_ieq(sub, want));
 }
 
-/* boundary=X or "X"; empty: none */
+/* Its octets are not the text that is read in the end */
+static bool is_coded(const struct headers *h)
+{
+	return h->encoding.len
+		   || (h->transfer.len && !tg_span_ieq(h->transfer, TG_SPAN("7bit"))
+				   && !tg_span_ieq(h->transfer, TG_SPAN("8bit"))
+				   && !tg_span_ieq(h->transfer, TG_SPAN("binary")));
+}
+
+/* boundary=X or "X"; empty: none, or two, of which a reader takes either */
 static struct tg_span boundary_of(struct tg_span content_type)
 {
+	struct tg_span found = {NULL, 0};
+
 	tg_span_cut(&content_type, ';');
 	while(content_type.len) {
 		struct tg_span value = tg_span_cut(&content_type, ';');
@@ -207,9 +222,11 @@ static struct tg_span boundary_of(struct tg_span content_type)
 		if(value.len >= 2 && value.ptr[0] == '"'
 				&& value.ptr[value.len - 1] == '"')
 			value = tg_span_of(value.ptr + 1, value.len - 2);
-		return value.len <= 70 ? value : tg_span_of(NULL, 0);
+		if(found.ptr || value.len > 70)
+			return tg_span_of(NULL, 0);
+		found = value;
 	}
-	return tg_span_of(NULL, 0);
+	return found;
 }
 
 static bool read_body(struct tg_media_message *m, const struct headers *h,
@@ -297,11 +314,51 @@ static bool read_body(struct tg_media_message *m, const struct headers *h,
 	if(h->twice)
 		return false;
 	if(is_type(h->content_type, TG_SPAN("multipart/")))
-		return !h->encoding.len
+		return !is_coded(h)
 			   && read_multipart(m, boundary_of(h->content_type), body, depth);
 	if(!sdp)
 		return true;
-	return !h->encoding.len && add_sdp(m, body);
+	return !is_coded(h) && add_sdp(m, body);
+}
+
+static bool negotiates_media(struct tg_span method)
+{
+	static const struct tg_span methods[] = {TG_SPAN_INIT("INVITE"),
+			TG_SPAN_INIT("ACK"), TG_SPAN_INIT("PRACK"), TG_SPAN_INIT("UPDATE")};
+
+	for(size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if(tg_span_ieq(method, methods[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_in_sdp(const struct tg_media_message *m, const char *at)
+{
+	for(size_t i = 0; i < m->n_sdp; i++) {
+		if(at >= m->sdp[i].ptr && at < m->sdp[i].ptr + m->sdp[i].len)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A media line outside of what was found to be a description: behind a type
+ * that we do not know, or a delimiter that we do not see, but the far end may
+ */
+static bool has_more_media(const struct tg_media_message *m)
+{
+	const char *at = m->body.ptr, *end = at + m->body.len;
+
+	if(m->n_sdp == 1 && m->sdp[0].len == m->body.len)
+		return false;
+	while((at = memmem(at, (size_t)(end - at), "m=", 2))) {
+		if((at == m->body.ptr || at[-1] == '\n' || at[-1] == '\r')
+				&& !is_in_sdp(m, at))
+			return true;
+		at++;
+	}
+	return false;
 }
 
 bool tg_media_message_has_body(struct tg_span bytes)
@@ -327,8 +384,9 @@ bool tg_media_message_has_body(struct tg_span bytes)
 
 /* ---- the message --------------------------------------------------------- */
 
-/* "METHOD URI SIP/2.0" or "SIP/2.0 CODE PHRASE" */
-static bool read_first_line(struct tg_media_message *m, struct tg_span line)
+/* "METHOD URI SIP/2.0" or "SIP/2.0 CODE PHRASE"; *method of a request */
+static bool read_first_line(
+		struct tg_media_message *m, struct tg_span line, struct tg_span *method)
 {
 	const struct tg_span version = TG_SPAN("SIP/2.0");
 	uint64_t code;
@@ -341,23 +399,26 @@ static bool read_first_line(struct tg_media_message *m, struct tg_span line)
 		return true;
 	}
 	m->request = true;
-	return line.len > version.len
-		   && tg_span_ieq(
-				   tg_span_of(line.ptr + line.len - version.len, version.len),
-				   version);
+	if(line.len <= version.len
+			|| !tg_span_ieq(
+					tg_span_of(line.ptr + line.len - version.len, version.len),
+					version))
+		return false;
+	*method = tg_span_cut(&line, ' ');
+	return true;
 }
 
 enum tg_media_rc tg_media_message_read(
 		struct tg_span bytes, struct tg_media_message *out)
 {
 	struct headers h;
-	struct tg_span cseq;
+	struct tg_span cseq, method = {NULL, 0};
 	uint64_t length;
 	size_t at = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->bytes = bytes;
-	if(!read_first_line(out, next_line(bytes, &at)))
+	if(!read_first_line(out, next_line(bytes, &at), &method))
 		return TG_MEDIA_NOT_SIP;
 	if(!read_headers(bytes, &at, &h))
 		return TG_MEDIA_UNREADABLE;
@@ -365,9 +426,9 @@ enum tg_media_rc tg_media_message_read(
 	out->from_tag = tag_of(h.from);
 	out->to_tag = tag_of(h.to);
 	out->in_dialog = out->to_tag.len > 0;
-	cseq = h.cseq;
-	out->cseq = cseq;
-	tg_span_cut(&cseq, ' ');
+	out->cseq = cseq = h.cseq;
+	while(cseq.len && cseq.ptr[0] >= '0' && cseq.ptr[0] <= '9')
+		cseq = tg_span_of(cseq.ptr + 1, cseq.len - 1);
 	out->method = tg_span_trim(cseq);
 	out->length = h.length;
 	out->body = tg_span_of(bytes.ptr + at, bytes.len - at);
@@ -377,7 +438,13 @@ enum tg_media_rc tg_media_message_read(
 			return TG_MEDIA_UNREADABLE;
 		out->body.len = (size_t)length;
 	}
-	return read_body(out, &h, out->body, 0) ? TG_MEDIA_OK : TG_MEDIA_UNREADABLE;
+	/* RFC 3261 8.1.1.5: what one reader calls OPTIONS is an INVITE to another */
+	if(out->request && out->body.len && !tg_span_eq(method, out->method))
+		return TG_MEDIA_UNREADABLE;
+	return read_body(out, &h, out->body,
+				   0) && !(negotiates_media(out->method) && has_more_media(out))
+				   ? TG_MEDIA_OK
+				   : TG_MEDIA_UNREADABLE;
 }
 
 struct writer {

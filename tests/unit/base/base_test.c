@@ -63,6 +63,28 @@ static void cutting_walks_over_a_list(void **state)
 	assert_int_equal(tg_span_find(TG_SPAN("abc"), 'x'), 3);
 }
 
+static void a_lone_cr_is_found_wherever_it_is(void **state)
+{
+	(void)state;
+	for(size_t n = 0; n < 70; n++) {
+		char *exact = test_malloc(n + !n);
+
+		memset(exact, 'x', n);
+		assert_false(tg_span_has_lone_cr(tg_span_of(exact, n)));
+		for(size_t i = 0; i < n; i++) {
+			exact[i] = '\r';
+			assert_true(tg_span_has_lone_cr(tg_span_of(exact, n)));
+			if(i + 1 < n) {
+				exact[i + 1] = '\n';
+				assert_false(tg_span_has_lone_cr(tg_span_of(exact, n)));
+				exact[i + 1] = 'x';
+			}
+			exact[i] = 'x';
+		}
+		test_free(exact);
+	}
+}
+
 static void numbers_are_digits_within_bounds(void **state)
 {
 	uint64_t v = 7;
@@ -380,6 +402,7 @@ int main(void)
 			cmocka_unit_test(case_folds_for_ascii_only),
 			cmocka_unit_test(trimming_takes_blanks_off_both_ends),
 			cmocka_unit_test(cutting_walks_over_a_list),
+			cmocka_unit_test(a_lone_cr_is_found_wherever_it_is),
 			cmocka_unit_test(numbers_are_digits_within_bounds),
 			cmocka_unit_test(
 					an_arena_gives_zeroed_aligned_blocks_and_frees_all),

@@ -148,12 +148,41 @@ static void refuses_what_it_cannot_take_apart(void **state)
 				 "\r\nxxx",
 			HEAD MIXED "Content-Encoding: gzip\r\n\r\n" PART SDP,
 			HEAD "Content-Type: text/plain\r\nc: application/sdp\r\n\r\n" SDP,
-			HEAD "Content-Type: application/sdp"};
+			HEAD "Content-Type: application/sdp",
+			HEAD "Content-Type: multipart/mixed;boundary=x;boundary=y\r\n\r\n"
+				 "--x\r\n\r\nv=0\r\n--x--\r\n",
+			HEAD MIXED "\r\n--x y\r\nContent-Type: application/sdp\r\n"
+					   "Content-Transfer-Encoding: base64\r\n\r\n" SDP,
+			/* media lines where nobody says that there are any */
+			HEAD "Content-Type: application/sdp,x\r\n\r\n\nm=audio 9 X 0\r\n",
+			HEAD "\r\nm=audio 9 X 0", HEAD "\r\nx\rm=audio 9 X 0",
+			HEAD MIXED "\r\n" PART SDP "\r\n--x y\r\n\r\na\r\nm=audio 9 X 0",
+			HEAD MIXED "\r\nm=audio 9 X 0\r\n" PART SDP "\r\n--x y--\r\n",
+			/* what is it? */
+			"INVITE sip:b SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n" SDP};
 	struct tg_media_message m;
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
 		if(read_text(row[i], &m) != TG_MEDIA_UNREADABLE)
+			fail_msg("%s", row[i]);
+	}
+}
+
+static void reads_what_only_looks_like_it(void **state)
+{
+	static const char *const row[] = {
+			"MESSAGE sip:b SIP/2.0\r\nCSeq: 1 MESSAGE\r\n"
+			"Content-Type: text/plain\r\n\r\nhello\r\nm=c2\r\n",
+			HEAD "Content-Type: text/plain\r\n\r\nam=c2\r\n m=c2\r\n",
+			"INVITE sip:b SIP/2.0\r\nCSeq: 1\tINVITE\r\n"
+			"Content-Transfer-Encoding: 8BIT\r\n\r\n" SDP "m=audio 9 X 0\r\n",
+			"BYE sip:b SIP/2.0\r\nCSeq: 1 INFO\r\n\r\n"};
+	struct tg_media_message m;
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
+		if(read_text(row[i], &m) != TG_MEDIA_OK)
 			fail_msg("%s", row[i]);
 	}
 }
@@ -289,7 +318,8 @@ int main(void)
 			T(knows_a_description_without_its_type),
 			T(takes_what_the_length_says),
 			T(finds_the_parts_of_a_multipart_body),
-			T(refuses_what_it_cannot_take_apart), T(leaves_others_alone),
+			T(refuses_what_it_cannot_take_apart),
+			T(reads_what_only_looks_like_it), T(leaves_others_alone),
 			T(keeps_its_limits), T(writes_other_descriptions_and_their_length),
 			T(makes_a_refusal_of_an_answer), T(takes_the_body_out_of_a_request),
 			T(makes_the_next_request_of_a_dialog),
