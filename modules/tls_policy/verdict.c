@@ -60,8 +60,8 @@ static const struct tg_pol_peer *wanted_of(
 		return NULL;
 	if(f->generation == snap->generation)
 		return tlsp_facts_wanted(snap, f);
+	/* the name that was sent is that of whom it was for */
 	tlsp_facts_conn(f, &egress.conn);
-	egress.conn.sni = tg_span_of(NULL, 0);
 	tg_pol_judge_egress(snap->policy, &egress, NULL, &v);
 	return v.peer;
 }

@@ -9,11 +9,12 @@ import contextlib
 import threading
 import unittest
 
+import proc
 import sip
 import tls_edge
 
 KEYS = tls_edge.Pki()
-NAT = "127.0.0.43"
+NAT, SHARED = "127.0.0.43", "127.0.0.52"
 GATEWAY1, PARTNER = ("127.0.0.21", 5067), (NAT, 5067)
 
 POLICY = tls_edge.POLICY + f"""
@@ -23,6 +24,20 @@ address = {NAT}
 identity = sip.partner.test
 trust = partner
 next_hop = {NAT}:5067
+
+[peer one]
+role = gateway
+address = {SHARED}
+identity = gw3.lab.test
+trust = enterprise
+next_hop = {SHARED}:5067
+
+[peer two]
+role = gateway
+address = {SHARED}
+identity = mediation1.lab.test
+trust = enterprise
+next_hop = {SHARED}:5068
 
 [clients behind-nat]
 address = {NAT}
@@ -145,6 +160,20 @@ class OverTls(Case):
             self.assertEqual(request.method, "MESSAGE")
             gateway.send(tls_edge.answer(request))
             self.assertEqual(c.final(3).status, 200)
+
+
+class OneAddress(Case):
+    """Two peers that share an address listen on ports of their own (A30)."""
+
+    def test_neither_is_met_where_the_other_listens(self):
+        one, two = (SHARED, 5067), (SHARED, 5068)
+        for leaf, peer in (("mediation1", one), ("gateway3", two), ("gateway2", one)):
+            with self.subTest(leaf), tls_edge.Server(KEYS, leaf, peer) as s:
+                self.assertGreaterEqual(self.ask(peer), 400)
+                self.assertEqual(s.octets, 0)
+        for leaf, peer in (("gateway3", one), ("mediation1", two)):
+            with tls_edge.Server(KEYS, leaf, peer):
+                proc.wait_until(lambda: self.ask(peer) == 200, "it is served", 5)
 
 
 if __name__ == "__main__":

@@ -399,6 +399,21 @@ const struct tg_pol_peer *tg_pol_peer_by_conn(
 	return NULL;
 }
 
+/* Of several at one address, those whose next_hop it is; else all of them */
+static size_t by_next_hop(const struct tg_pol_conn *conn,
+		const struct tg_pol_peer **peer, size_t n)
+{
+	size_t kept = 0;
+
+	for(size_t i = 0; i < n; i++) {
+		if(peer[i]->next_hop.n
+				&& tg_pol_peer_listens(
+						peer[i], &conn->remote, conn->remote_port))
+			peer[kept++] = peer[i];
+	}
+	return kept ? kept : n;
+}
+
 size_t tg_pol_wanted_peers(const struct tg_pol *p,
 		const struct tg_pol_conn *conn, const struct tg_pol_peer **out,
 		size_t max)
@@ -428,5 +443,7 @@ size_t tg_pol_wanted_peers(const struct tg_pol *p,
 			n++;
 		}
 	}
-	return n;
+	/* a name says more than a port */
+	return n > 1 && n <= max && !there.sni.len ? by_next_hop(&there, out, n)
+											   : n;
 }

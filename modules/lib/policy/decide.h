@@ -176,6 +176,7 @@ void tg_pol_judge_egress(const struct tg_pol *p,
  * counted as candidates. Peers that name the address go before those with
  * address = any, which count only when none names it. A conn->sni that is an
  * identity of some of them narrows to those.
+ * Without it, where the address and port are a next_hop of some, those are.
  */
 size_t tg_pol_wanted_peers(const struct tg_pol *p,
 		const struct tg_pol_conn *conn, const struct tg_pol_peer **out,

@@ -215,6 +215,46 @@ static void several_peers_behind_one_address_leave_it_to_the_certificate(
 	tg_pol_free(p);
 }
 
+static void of_several_behind_one_address_the_next_hop_tells(void **state)
+{
+	struct tg_pol *p =
+			load_ok("[trust ours]\nca_file = ca.pem\n"
+					"[peer one]\nrole = server\naddress = 192.0.2.7\n"
+					"identity = one.example\ntrust = ours\n"
+					"next_hop = 192.0.2.7:5067\n"
+					"[peer two]\nrole = server\naddress = 192.0.2.7\n"
+					"identity = two.example\ntrust = ours\n"
+					"next_hop = two.example:5068\n"
+					"[peer three]\nrole = server\naddress = 192.0.2.7\n"
+					"identity = three.example\ntrust = ours\n"
+					"domains = users.example\n");
+	struct tg_pol_egress e = to(TG_POL_TR_TLS, "192.0.2.7");
+	struct tg_pol_verdict v;
+
+	(void)state;
+	e.conn.remote_port = 5067;
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	assert_ptr_equal(v.peer, peer(p, "one"));
+	e.conn.remote_port = 5068;
+	v = leaving(p, &e);
+	assert_ptr_equal(v.peer, peer(p, "two"));
+	/* a name says more than a port */
+	e.next_hop = TG_SPAN("three.example");
+	v = leaving(p, &e);
+	assert_ptr_equal(v.peer, peer(p, "three"));
+	e.next_hop = TG_SPAN("users.example");
+	v = leaving(p, &e);
+	assert_ptr_equal(v.peer, peer(p, "three"));
+	e.next_hop = tg_span_of(NULL, 0);
+	/* a port of nobody's, as in a Contact */
+	e.conn.remote_port = 5069;
+	v = leaving(p, &e);
+	assert_allowed(&v);
+	assert_null(v.peer);
+	tg_pol_free(p);
+}
+
 static void a_name_means_its_peer_and_no_other(void **state)
 {
 	struct tg_pol *p = load_ok(GATEWAY LEGACY PHONES
@@ -338,6 +378,7 @@ int main(void)
 					a_new_connection_to_a_peer_names_whom_it_must_prove),
 			cmocka_unit_test(
 					a_next_hop_outside_of_its_peers_addresses_is_refused),
+			cmocka_unit_test(of_several_behind_one_address_the_next_hop_tells),
 			cmocka_unit_test(a_name_means_its_peer_and_no_other),
 			cmocka_unit_test(
 					a_name_of_a_peer_leads_to_nobody_without_a_certificate),
