@@ -7,6 +7,7 @@ list, octet by octet. The script does nothing about media, so that only the
 policy stands in the way.
 """
 
+import base64
 import re
 
 from sdp_ends import SOON_SEC, Call, Mode, answer_with, offer, reply
@@ -79,6 +80,15 @@ class WhatABodyIs(Case):
     def test_a_type_that_only_begins_like_it(self):
         self.refused(hidden(b"\r\n" + CLEAR, "application/sdp, text/plain"))
         self.refused(hidden(b" " + CLEAR, "application/sdpx"))
+
+    def test_no_type_and_blanks_before_the_lines(self):
+        self.refused(hidden(b" " + CLEAR.replace(b"\r\n", b"\r\n ").rstrip(b" "), change=lambda
+                            octets: octets.replace(b"Content-Type: application/sdp\r\n", b"")))
+
+    def test_a_longer_type_and_an_encoding(self):
+        body = parts(b"Content-Type: application/sdpx\r\n"
+                     b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(CLEAR))
+        self.refused(hidden(body, MIXED))
 
     def test_lines_in_another_order(self):
         body = CLEAR.replace(b"v=0\r\n", b"").replace(b"s=-\r\n", b"s=-\r\nv=0\r\n")

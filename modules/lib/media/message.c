@@ -197,6 +197,16 @@ static bool is_type(struct tg_span content_type, struct tg_span want)
 		   && (want.len == 0 || tg_span_ieq(sub, want));
 }
 
+/* Far ends look no further than this; no other registered type begins so */
+static bool begins_like_sdp(struct tg_span content_type)
+{
+	const struct tg_span sdp = TG_SPAN("application/sdp");
+
+	return is_type(content_type, sdp)
+		   || (content_type.len > sdp.len
+				   && tg_span_ieq(tg_span_of(content_type.ptr, sdp.len), sdp));
+}
+
 /* Its octets are not the text that is read in the end */
 static bool is_coded(const struct headers *h)
 {
@@ -306,7 +316,7 @@ static bool read_multipart(struct tg_media_message *m, struct tg_span boundary,
 static bool read_body(struct tg_media_message *m, const struct headers *h,
 		struct tg_span body, unsigned depth)
 {
-	bool sdp = is_type(h->content_type, TG_SPAN("application/sdp"))
+	bool sdp = begins_like_sdp(h->content_type)
 			   || tg_span_starts(body, TG_SPAN("v=0"));
 
 	if(tg_span_trim(body).len == 0)
@@ -331,6 +341,17 @@ static bool negotiates_media(struct tg_span method)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * RFC 3261 7.4.1 wants a type. Where there is none a far end may assume a
+ * description, and skip blanks before its lines
+ */
+static bool is_untyped(
+		const struct tg_media_message *m, const struct headers *h)
+{
+	return h->content_type.len == 0 && m->n_sdp == 0
+		   && tg_span_trim(m->body).len > 0;
 }
 
 static bool is_in_sdp(const struct tg_media_message *m, const char *at)
@@ -441,10 +462,12 @@ enum tg_media_rc tg_media_message_read(
 	/* RFC 3261 8.1.1.5: what one reader calls OPTIONS is an INVITE to another */
 	if(out->request && out->body.len && !tg_span_eq(method, out->method))
 		return TG_MEDIA_UNREADABLE;
-	return read_body(out, &h, out->body,
-				   0) && !(negotiates_media(out->method) && has_more_media(out))
-				   ? TG_MEDIA_OK
-				   : TG_MEDIA_UNREADABLE;
+	if(!read_body(out, &h, out->body, 0))
+		return TG_MEDIA_UNREADABLE;
+	if(negotiates_media(out->method)
+			&& (is_untyped(out, &h) || has_more_media(out)))
+		return TG_MEDIA_UNREADABLE;
+	return TG_MEDIA_OK;
 }
 
 struct writer {

@@ -97,6 +97,7 @@ static void knows_a_description_without_its_type(void **state)
 	good(HEAD "\r\n" SDP, 1);
 	good(HEAD "Content-Type: text/plain\r\n\r\n" SDP, 1);
 	good(HEAD "Content-Type: text/plain\r\n\r\nhello", 0);
+	good(HEAD "c: Application/SDPx\r\n\r\n v=0\r\n m=audio 9 X 0\r\n", 1);
 	good(HEAD "Content-Length: 0\r\n\r\n", 0);
 }
 
@@ -154,7 +155,12 @@ static void refuses_what_it_cannot_take_apart(void **state)
 			HEAD MIXED "\r\n--x y\r\nContent-Type: application/sdp\r\n"
 					   "Content-Transfer-Encoding: base64\r\n\r\n" SDP,
 			/* media lines where nobody says that there are any */
-			HEAD "Content-Type: application/sdp,x\r\n\r\n\nm=audio 9 X 0\r\n",
+			HEAD "\r\n v=0\r\n m=audio 9 X 0\r\n",
+			HEAD "Content-Type: application/sdp,x\r\n"
+				 "Content-Encoding: gzip\r\n\r\nxxx",
+			HEAD MIXED "\r\n--x y\r\nContent-Type: Application/SDPx\r\n"
+					   "Content-Transfer-Encoding: base64\r\n\r\ndj0w\r\n"
+					   "--x y--\r\n",
 			HEAD "\r\nm=audio 9 X 0", HEAD "\r\nx\rm=audio 9 X 0",
 			HEAD MIXED "\r\n" PART SDP "\r\n--x y\r\n\r\na\r\nm=audio 9 X 0",
 			HEAD MIXED "\r\nm=audio 9 X 0\r\n" PART SDP "\r\n--x y--\r\n",
