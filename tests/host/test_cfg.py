@@ -316,8 +316,8 @@ class Services(unittest.TestCase):
         a_lab = PresetLab(ROOT, "policy.cfg", peers=())
         a_lab.prepare()
         config = a_lab.shipped("rtpengine.conf").replace(
-            "internal/192.0.2.10;external/198.51.100.10",
-            f"internal/{lab.EDGE};external/{lab.UNDECLARED}")
+            "interface = 192.0.2.1\n", f"interface = {lab.EDGE}\n")
+        self.assertIn(f"interface = {lab.EDGE}\n", config)
         argv = shlex.split(keys["ExecStart"])
         self.assertEqual(argv[0], "/usr/bin/rtpengine-trunkguard")
         argv[0] = os.path.join(os.environ["TG_SOURCE"], "rtp_plugin", "rtpengine-trunkguard")
