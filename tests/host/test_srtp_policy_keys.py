@@ -9,7 +9,7 @@ import unittest
 
 import lab
 import sip
-from sdp_ends import Call, Mode, called, lines, offer, registered, reply, section
+from sdp_ends import GOOD, Call, Mode, called, lines, offer, registered, reply, section
 
 PLACE = (lab.GATEWAY3, 5060)
 CONTACT = "<sip:far@%s:%d;transport=tcp>" % PLACE
@@ -22,6 +22,8 @@ def keyed(proto=b"RTP/AVP"):
 
 
 class KeysOverTcp(Mode):
+    clear_client = False
+
     def tcp_gateway(self, body):
         return self.gateway(lambda r: reply(r, body=body, contact=CONTACT),
                             place=PLACE, leaf=None)
@@ -67,9 +69,25 @@ class KeysOverTcp(Mode):
             self.assert_clear(answer)
 
 
+    def test_none_leaves_as_a_capability(self):
+        """RFC 5939: what could be chosen instead (A12)"""
+        body = offer(secured=False) if self.clear_client else offer()
+        key = lines(offer(), "a=crypto")[0].split("inline:")[1].encode()
+        body += b"a=tcap:1 RTP/SAVP\r\na=acap:1 Crypto:1 %s inline:%s\r\na=pcfg:1 t=1 a=1\r\n" % (
+            GOOD.encode(), key)
+        with self.tcp_gateway(sip.sdp(lab.GATEWAY3, 40000, secured=False)) as far:
+            call = Call(self.client, body, uri="sip:gw3-test@lab.test")
+            self.assertEqual(call.answer.status, 200)
+            self.assert_clear(far.wait("INVITE"))
+            self.assertNotIn(key, far.wait("INVITE").raw)
+            call.ack().bye()
+
+
 class WithoutAMediaNode(KeysOverTcp):
     """Both sides may be clear and the script has no media node between them:
     a key that crossed the network in clear secures nothing at the client"""
+
+    clear_client = True
 
     @staticmethod
     def policy_edit(text):

@@ -438,10 +438,27 @@ bool tg_sdp_is_security_line(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("key-mgmt"),
 			TG_SPAN_INIT("encryption"),
 			TG_SPAN_INIT("connection"),
+			TG_SPAN_INIT("acap"),
 	};
 
-	return is_named(line, TG_SPAN("cCfFsStTkKeE \t"), names,
+	return is_named(line, TG_SPAN("aAcCfFsStTkKeE \t"), names,
 			sizeof(names) / sizeof(names[0]));
+}
+
+/* RFC 5939 3.4.2: "a=acap:1 crypto:1 SUITE inline:KEY" */
+static bool is_capability_with_key(const struct tg_sdp_line *line)
+{
+	static const struct tg_span name[] = {TG_SPAN_INIT("acap")};
+	struct tg_span rest = line->text;
+
+	if(!is_named(line, TG_SPAN("aA \t"), name, 1))
+		return false;
+	for(; rest.len; rest = tg_span_of(rest.ptr + 1, rest.len - 1)) {
+		if(tg_span_istarts(rest, TG_SPAN("crypto"))
+				|| tg_span_istarts(rest, TG_SPAN("key-mgmt")))
+			return true;
+	}
+	return false;
 }
 
 bool tg_sdp_carries_key(const struct tg_sdp_line *line)
@@ -452,7 +469,7 @@ bool tg_sdp_carries_key(const struct tg_sdp_line *line)
 			TG_SPAN_INIT("key-mgmt"),
 	};
 
-	return line->type == 'k'
+	return line->type == 'k' || is_capability_with_key(line)
 		   || is_named(line, TG_SPAN("cCkK \t"), names,
 				   sizeof(names) / sizeof(names[0]));
 }

@@ -118,10 +118,11 @@ enum tg_sdp_rc tg_sdp_parse(struct tg_span text, struct tg_arena *arena,
 		struct tg_sdp *out) __attribute__((warn_unused_result));
 
 /* Is it a line that carries or negotiates keys: crypto, cryptoscale,
- * fingerprint, setup, tls-id, key-mgmt, encryption, connection (RFC 4145)? */
+ * fingerprint, setup, tls-id, key-mgmt, encryption, connection (RFC 4145),
+ * or one of these to choose instead (acap, RFC 5939)? */
 bool tg_sdp_is_security_line(const struct tg_sdp_line *line);
 
-/* Does it hold a key itself: crypto, cryptoscale, key-mgmt, k=? */
+/* Does it hold a key itself: crypto, cryptoscale, key-mgmt, these as acap, k=? */
 bool tg_sdp_carries_key(const struct tg_sdp_line *line);
 
 /* ---- edits -------------------------------------------------------------- */

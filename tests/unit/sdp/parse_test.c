@@ -311,7 +311,8 @@ static void knows_lines_about_keys(void **state)
 	static const char *const yes[] = {"a=crypto:1 X Y", "a=cryptoscale:1",
 			"a=fingerprint:sha-256 AA", "a=setup:active", "a=tls-id:x",
 			"a=key-mgmt:mikey x", "a=encryption:required", "a=connection:new",
-			"a=CRYPTO:1 X Y", "a=crypto :1 X", "a= crypto:1 X", "a=crypto"};
+			"a=CRYPTO:1 X Y", "a=crypto :1 X", "a= crypto:1 X", "a=crypto",
+			"a=acap:1 ptime:20"};
 	static const char *const no[] = {"a=cryptos:1", "m=crypto 1 RTP/AVP 0",
 			"a=rtpmap:0 PCMU/8000", "a=sendrecv", "i=crypto:1", "a="};
 	struct tg_sdp_line line = {.type = 'a'};
@@ -326,6 +327,28 @@ static void knows_lines_about_keys(void **state)
 		line.text = tg_span_cstr(no[i]);
 		line.type = no[i][0];
 		if(tg_sdp_is_security_line(&line))
+			fail_msg("%s", no[i]);
+	}
+}
+
+static void knows_lines_with_keys(void **state)
+{
+	static const char *const yes[] = {"a=crypto:1 X Y", "a=cryptoscale:1",
+			"a=key-mgmt:mikey x", "k=clear:x", "a=acap:1 crypto:1 X inline:Y",
+			"a=acap:2 Key-Mgmt:mikey x", "a= ACAP :3 CRYPTO:1 X"};
+	static const char *const no[] = {"a=fingerprint:sha-256 AA",
+			"a=acap:1 ptime:20", "a=acap", "a=pcfg:1 t=1 a=1", "s=crypto"};
+	struct tg_sdp_line line;
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		line = (struct tg_sdp_line){tg_span_cstr(yes[i]), 2, yes[i][0]};
+		if(!tg_sdp_carries_key(&line))
+			fail_msg("%s", yes[i]);
+	}
+	for(size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		line = (struct tg_sdp_line){tg_span_cstr(no[i]), 2, no[i][0]};
+		if(tg_sdp_carries_key(&line))
 			fail_msg("%s", no[i]);
 	}
 }
@@ -377,7 +400,8 @@ int main(void)
 			T(refuses_what_two_readers_could_take_differently),
 			T(refuses_broken_media_lines), T(keeps_its_limits),
 			T(reads_crypto_lines), T(marks_broken_crypto_lines),
-			T(knows_lines_about_keys), T(survives_lack_of_memory)};
+			T(knows_lines_about_keys), T(knows_lines_with_keys),
+			T(survives_lack_of_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
