@@ -42,7 +42,7 @@ struct tg_span tg_span_trim(struct tg_span s)
 	return s;
 }
 
-/* Looked at in each message: 16 octets at a time, in one register each */
+/* Looked at in each message: 16 octets in a register, two of them at a time */
 typedef unsigned char lanes __attribute__((vector_size(16)));
 
 static lanes lanes_at(const char *p)
@@ -53,16 +53,27 @@ static lanes lanes_at(const char *p)
 	return v;
 }
 
-bool tg_span_has_lone_cr(struct tg_span s)
+/* Of 32 octets, with the one behind them */
+static lanes lone_crs_at(const char *p)
 {
 	const lanes cr = (lanes){0} + '\r', lf = (lanes){0} + '\n';
+
+	return (lanes)(((lanes_at(p) == cr) & (lanes_at(p + 1) != lf))
+				   | ((lanes_at(p + 16) == cr) & (lanes_at(p + 17) != lf)));
+}
+
+bool tg_span_has_lone_cr(struct tg_span s)
+{
 	lanes found = {0};
 	uint64_t any[2];
 	size_t i = 0;
 
-	for(; i + sizeof(lanes) < s.len; i += sizeof(lanes))
-		found |= (lanes)((lanes_at(s.ptr + i) == cr)
-						 & (lanes_at(s.ptr + i + 1) != lf));
+	for(; i + 32 < s.len; i += 32)
+		found |= lone_crs_at(s.ptr + i);
+	if(s.len > 32) { /* the rest, and some of them again */
+		found |= lone_crs_at(s.ptr + s.len - 33);
+		i = s.len - 1;
+	}
 	memcpy(any, &found, sizeof(any));
 	if(any[0] | any[1])
 		return true;
