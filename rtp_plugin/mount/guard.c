@@ -21,6 +21,7 @@ static const struct {
 		{"listen-udp", "the legacy UDP control protocol bypasses the policy"},
 		{"listen-http", "ng over HTTP and WebSocket cannot be seen"},
 		{"listen-https", "ng over HTTPS and WebSocket cannot be seen"},
+		{"homer-enable-ng", "copies of ng hold the keys of engine = native"},
 };
 
 /* ... unless the operator allows it by name */

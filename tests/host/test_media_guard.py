@@ -67,6 +67,10 @@ class Refusals(unittest.TestCase):
                                     options=(f"--{name}=127.0.0.1:2999",))
         self.assert_refuses("listen-tcp-ng", options=("-N127.0.0.1:2999",))
 
+    def test_copies_of_ng(self):
+        self.assert_refuses("homer-enable-ng", options=(
+            "--homer=127.0.0.1:9060", "--homer-enable-ng"))
+
     def test_ng_beyond_loopback(self):
         self.assert_refuses("ng_allow", ng="0.0.0.0:2223")
         self.assert_refuses("ng_allow", ng="2223")

@@ -95,8 +95,9 @@ static void refuses_what_bypasses_it(void **state)
 {
 	static const char *const line[] = {NG " --io-uring", NG " --kernel-slots=1",
 			NG " --listen-http=1", NG " --listen-https=1", NG " -N 1",
-			NG " -l 1", NG " -u 1", NG " --debug-srtp", NG " --log-srtp-keys",
-			NG " -L 7", NG " --log-level-crypto=7", NG " --log-level=debug"};
+			NG " -l 1", NG " -u 1", NG " --debug-srtp", NG " --homer-enable-ng",
+			NG " --log-srtp-keys", NG " -L 7", NG " --log-level-crypto=7",
+			NG " --log-level=debug"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(line) / sizeof(line[0]); i++)
