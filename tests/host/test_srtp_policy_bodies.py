@@ -74,6 +74,13 @@ class WhatAMessageIs(Case):
         self.refused(hidden(CLEAR, change=change))
 
 
+    def test_a_blank_behind_the_version(self):
+        for end in (b" ", b"  ", b"\t"):
+            with self.subTest(end):
+                self.refused(hidden(CLEAR, change=lambda octets, end=end: octets.replace(
+                    b" SIP/2.0\r\n", b" SIP/2.0" + end + b"\r\n", 1)))
+
+
 class WhatABodyIs(Case):
     """(A5, B9)"""
 

@@ -405,42 +405,65 @@ bool tg_media_message_has_body(struct tg_span bytes)
 
 /* ---- the message --------------------------------------------------------- */
 
-/* "METHOD URI SIP/2.0" or "SIP/2.0 CODE PHRASE"; *method of a request */
-static bool read_first_line(
+static struct tg_span next_word(struct tg_span *line)
+{
+	*line = tg_span_trim(*line);
+	return tg_span_cut(line, ' ');
+}
+
+/* Does it say so anywhere? What Kamailio takes for SIP says so in its place */
+static bool names_sip(struct tg_span line, struct tg_span version)
+{
+	for(; line.len; line = tg_span_of(line.ptr + 1, line.len - 1)) {
+		if(tg_span_istarts(line, version))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * "METHOD URI SIP/2.0" or "SIP/2.0 CODE PHRASE", with more blanks than there
+ * should be if the sender likes. *method of a request
+ */
+static enum tg_media_rc read_first_line(
 		struct tg_media_message *m, struct tg_span line, struct tg_span *method)
 {
 	const struct tg_span version = TG_SPAN("SIP/2.0");
 	uint64_t code;
 
+	line = tg_span_trim(line);
 	if(tg_span_istarts(line, version)) {
-		tg_span_cut(&line, ' ');
-		if(!tg_span_u64(tg_span_cut(&line, ' '), 699, &code))
-			return false;
+		line = tg_span_of(line.ptr + version.len, line.len - version.len);
+		if(!tg_span_u64(next_word(&line), 699, &code))
+			return TG_MEDIA_UNREADABLE;
 		m->status = (unsigned)code;
-		return true;
+		return TG_MEDIA_OK;
 	}
 	m->request = true;
 	if(line.len <= version.len
 			|| !tg_span_ieq(
 					tg_span_of(line.ptr + line.len - version.len, version.len),
 					version))
-		return false;
-	*method = tg_span_cut(&line, ' ');
-	return true;
+		return names_sip(line, version) ? TG_MEDIA_UNREADABLE
+										: TG_MEDIA_NOT_SIP;
+	*method = next_word(&line);
+	return TG_MEDIA_OK;
 }
 
 enum tg_media_rc tg_media_message_read(
 		struct tg_span bytes, struct tg_media_message *out)
 {
 	struct headers h;
+	enum tg_media_rc rc;
 	struct tg_span cseq, method = {NULL, 0};
 	uint64_t length;
 	size_t at = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->bytes = bytes;
-	if(!read_first_line(out, next_line(bytes, &at), &method))
-		return TG_MEDIA_NOT_SIP;
+	rc = read_first_line(out, next_line(bytes, &at), &method);
+	if(rc != TG_MEDIA_OK)
+		return rc;
 	if(!read_headers(bytes, &at, &h))
 		return TG_MEDIA_UNREADABLE;
 	out->call_id = h.call_id;

@@ -165,6 +165,8 @@ static void refuses_what_it_cannot_take_apart(void **state)
 			HEAD MIXED "\r\n" PART SDP "\r\n--x y\r\n\r\na\r\nm=audio 9 X 0",
 			HEAD MIXED "\r\nm=audio 9 X 0\r\n" PART SDP "\r\n--x y--\r\n",
 			/* what is it? */
+			"SIP/2.0 x\r\n\r\n", "SIP/2.0\r\n\r\n",
+			"INVITE sip:b SIP/2.0;x\r\nCSeq: 1 INVITE\r\n\r\n" SDP,
 			"INVITE sip:b SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n" SDP};
 	struct tg_media_message m;
 
@@ -183,7 +185,9 @@ static void reads_what_only_looks_like_it(void **state)
 			HEAD "Content-Type: text/plain\r\n\r\nam=c2\r\n m=c2\r\n",
 			"INVITE sip:b SIP/2.0\r\nCSeq: 1\tINVITE\r\n"
 			"Content-Transfer-Encoding: 8BIT\r\n\r\n" SDP "m=audio 9 X 0\r\n",
-			"BYE sip:b SIP/2.0\r\nCSeq: 1 INFO\r\n\r\n"};
+			"BYE sip:b SIP/2.0\r\nCSeq: 1 INFO\r\n\r\n",
+			" INVITE  sip:b sip/2.0 \t\r\nCSeq: 1 INVITE\r\n\r\n" SDP,
+			"SIP/2.0  200 \r\nCSeq: 1 INVITE\r\n\r\n" SDP};
 	struct tg_media_message m;
 
 	(void)state;
@@ -196,7 +200,7 @@ static void reads_what_only_looks_like_it(void **state)
 static void leaves_others_alone(void **state)
 {
 	static const char *const row[] = {"", "\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
-			"GET / HTTP/1.1\r\n\r\n", "SIP/2.0 x\r\n\r\n"};
+			"GET / HTTP/1.1\r\n\r\n"};
 	struct tg_media_message m;
 
 	(void)state;
