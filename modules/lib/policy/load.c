@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "policy/builtin.h"
 #include "policy/rules.h"
 #include "policy/schema.h"
@@ -182,6 +183,18 @@ static void finish_digest(struct tg_build *b)
 
 /* ---- sections to objects ----------------------------------------------- */
 
+static void unknown_section(struct tg_build *b, const struct tg_ini_section *s)
+{
+	char known[256] = "";
+	struct tg_text text;
+
+	tg_text_init(&text, known, sizeof(known));
+	for(size_t i = 0; i < TG_KINDS; i++)
+		tg_text_say(&text, "%s%s", i ? ", " : "", tg_kind_info[i].name);
+	tg_build_error(b, s->kind.ptr, "unknown section [%.*s], known: %s",
+			TG_SPAN_FMT(s->kind), known);
+}
+
 static bool check_head(struct tg_build *b, const struct tg_ini_section *s)
 {
 	enum tg_kind kind = tg_kind_by_name(s->kind);
@@ -189,10 +202,7 @@ static bool check_head(struct tg_build *b, const struct tg_ini_section *s)
 	if(!s->kind.len)
 		return false; /* reported by the reader */
 	if(kind == TG_KINDS) {
-		tg_build_error(b, s->kind.ptr,
-				"unknown section [%.*s], known: policy, trust, tls, media, "
-				"peer, clients, route",
-				TG_SPAN_FMT(s->kind));
+		unknown_section(b, s);
 		return false;
 	}
 	if(tg_kind_info[kind].named && !s->name.len)

@@ -198,6 +198,8 @@ static void check_bare(struct tg_build *b, const struct tg_made *made,
 			{TG_POL_PEER_KEY_SNI, "sni"},
 			{TG_POL_PEER_KEY_RESUMPTION, "resumption"}};
 
+	if(peer->role == TG_POL_ROLE_NONE)
+		return; /* said already */
 	if(peer->role != TG_POL_ROLE_GATEWAY) {
 		tg_build_error(b, made->section->kind.ptr,
 				"'trust' is missing: a %s peer is reached over mutual TLS "

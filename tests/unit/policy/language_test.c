@@ -158,7 +158,7 @@ static void every_error_is_reported_in_the_order_of_the_file(void **state)
 			"2:8: error: unknown value 'x' of 'mode', known: enforce, audit\n"
 			"3:2: error: 'address' is missing\n"
 			"4:2: error: unknown section [nine], known: policy, trust, tls, "
-			"media, peer, clients, route\n"
+			"media, peer, clients, route, relay, mras\n"
 			"6:12: error: unknown value '9' of 'versions', known: 1.0, 1.1, "
 			"1.2, 1.3\n"
 			"7:1: error: expected 'key = value' or '[kind name]'\n");
