@@ -17,6 +17,13 @@ START_SEC = 30  # slow: a sanitizer's, on a machine that does other work
 SECRET = b"test-secret-of-thirty-two-octets"
 
 
+def version():
+    """10.5.3.5-1+deb12u1 and the like. Without a file, which later ones read first"""
+    said = subprocess.run(["rtpengine", "--config-file=none", "--version"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    return said.stdout.partition("Version: ")[2].strip()
+
+
 class Rtpengine:
     """One daemon. interfaces: values of --interface; plugin: preload it"""
 
