@@ -58,7 +58,7 @@ int tlsp_startup_check(void)
 		LM_ERR("tls_policy.so needs tls.so, with enable_tls=yes\n");
 		return -1;
 	}
-	if(core_int("ksr_tcp_main_threads") > 0) {
+	if(core_int("ksr_tcp_main_threads") != 0) {
 		LM_ERR("tcp_main_threads is not supported: TLS would run outside "
 			   "of the processes that know the connection\n");
 		return -1;

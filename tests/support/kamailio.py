@@ -15,6 +15,7 @@ import glob
 import os
 import re
 import shutil
+import subprocess
 
 import kamcmd
 import proc
@@ -34,6 +35,12 @@ def module_folder():
     if not found:
         raise KamailioError("Kamailio's modules are not installed: run make deps")
     return found[0]
+
+
+def version():
+    """As numbers: (6, 0, 1)."""
+    said = subprocess.run(["kamailio", "-v"], check=True, capture_output=True, text=True)
+    return tuple(map(int, re.search(r"kamailio (\d+)\.(\d+)\.(\d+)", said.stdout).groups()))
 
 
 class Kamailio(kamcmd.Counters):
