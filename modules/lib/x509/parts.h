@@ -119,7 +119,9 @@ bool tg_x509_check_revocation(const struct tg_x509_path *path);
 bool tg_x509_check_ocsp(const struct tg_x509_path *path);
 /* The last one: nobody is asked about what is refused anyway */
 bool tg_x509_check_status(const struct tg_x509_path *path);
-/* DNS name constraints, held against the hosts of sip: URIs */
+/* DNS name constraints: do all CAs of the path admit the host? */
+bool tg_x509_admits_host(const struct tg_x509_path *path, struct tg_span host);
+/* The same for the hosts of sip: URIs */
 bool tg_x509_check_uri_hosts(
 		const struct tg_x509_path *path, const struct tg_x509_names *names);
 

@@ -249,9 +249,18 @@ static bool refuse_name(const struct tg_x509_ask *ask,
 			"names: %s; wanted: %s", has, wanted);
 }
 
-static bool check_name(const struct tg_x509_ask *ask,
-		const struct tg_x509_names *names, struct tg_x509_answer *answer)
+static void prove(struct tg_x509_answer *answer, struct tg_span name)
 {
+	memcpy(answer->name, name.ptr, name.len);
+	answer->name[name.len] = '\0';
+}
+
+static bool check_name(
+		const struct tg_x509_path *path, const struct tg_x509_names *names)
+{
+	const struct tg_x509_ask *ask = path->ask;
+	const struct tg_span *outside = NULL;
+
 	for(size_t i = 0; i < names->n; i++) {
 		struct tg_span name =
 				tg_span_of(names->item[i].text, names->item[i].len);
@@ -261,12 +270,17 @@ static bool check_name(const struct tg_x509_ask *ask,
 		for(size_t k = 0; k < ask->n_identity; k++) {
 			if(!tg_x509_name_matches(name, ask->identity[k], ask->wildcard))
 				continue;
-			memcpy(answer->name, name.ptr, name.len);
-			answer->name[name.len] = '\0';
-			return true;
+			if(tg_x509_admits_host(path, ask->identity[k])) {
+				prove(path->answer, name);
+				return true;
+			}
+			outside = &ask->identity[k];
 		}
 	}
-	return ask->n_identity == 0 || refuse_name(ask, names, answer);
+	if(outside)
+		return tg_x509_refuse(path->answer, TG_REASON_CERT_CONSTRAINT, 0,
+				"%.*s is outside the name constraints", TG_SPAN_FMT(*outside));
+	return ask->n_identity == 0 || refuse_name(ask, names, path->answer);
 }
 
 /* ---- the verdict ------------------------------------------------------------- */
@@ -307,7 +321,7 @@ static bool judge(const struct tg_x509_store *store, X509 *leaf,
 		good = tg_x509_check_uri_hosts(&path, &names)
 			   && tg_x509_check_strength(&path)
 			   && tg_x509_check_revocation(&path) && tg_x509_check_ocsp(&path)
-			   && tg_x509_check_usage(&path) && check_name(ask, &names, answer)
+			   && tg_x509_check_usage(&path) && check_name(&path, &names)
 			   && earliest_end(&path) && tg_x509_check_status(&path);
 	sk_X509_pop_free(path.chain, X509_free);
 	return good;

@@ -471,6 +471,34 @@ static void name_constraints_hold_for_dns_and_sip_uris(void **state)
 	assert_refused(pki_leaf(&not, uri), all, CERT_CONSTRAINT, "sip:gw1");
 }
 
+/* OpenSSL compares what the certificate says, a peer is called by what we want */
+static void what_is_excluded_has_no_other_spelling(void **state)
+{
+	struct pki_ca not = pki_ca_make(&root, "Not",
+			(struct pki_spec){
+					.constraints = "critical,excluded;DNS:gw1.lab.test"});
+	STACK_OF(X509) *chain = pki_stack(PKI_CERTS(not .cert));
+
+	static const struct tg_span gw2[] = {TG_SPAN_INIT("gw2.lab.test")},
+								dotted[] = {TG_SPAN_INIT("gw1.lab.test.")};
+
+	(void)state;
+	ask.wildcard = true;
+	assert_refused(pki_leaf(&not, (struct pki_spec){.san = "DNS:gw1.lab.test"}),
+			chain, CERT_CONSTRAINT, "excluded");
+	assert_refused(
+			pki_leaf(&not, (struct pki_spec){.san = "DNS:gw1.lab.test."}),
+			chain, CERT_CONSTRAINT, "gw1.lab.test");
+	assert_refused(pki_leaf(&not, (struct pki_spec){.san = "DNS:*.lab.test"}),
+			chain, CERT_CONSTRAINT, "gw1.lab.test");
+	ask.identity = dotted;
+	assert_refused(pki_leaf(&not, (struct pki_spec){.san = "DNS:*.lab.test"}),
+			chain, CERT_CONSTRAINT, "gw1.lab.test");
+	ask.identity = gw2;
+	assert_accepted(
+			pki_leaf(&not, (struct pki_spec){.san = "DNS:*.lab.test"}), chain);
+}
+
 static void a_constraint_ends_at_a_label(void **state)
 {
 	struct pki_ca in = pki_ca_make(&root, "In",
@@ -647,6 +675,7 @@ int main(void)
 			T(only_a_ca_issues),
 			T(path_length_holds),
 			T(name_constraints_hold_for_dns_and_sip_uris),
+			T(what_is_excluded_has_no_other_spelling),
 			T(a_constraint_ends_at_a_label),
 			T(an_unknown_critical_extension_is_refused),
 			T(cas_without_key_identifiers_work),
