@@ -104,6 +104,18 @@ static bool set_ciphers(SSL *ssl, const struct tg_pol_tls *tls)
 		   || SSL_set_ciphersuites(ssl, tls->ciphersuites.ptr) == 1;
 }
 
+/*
+ * A level of 0, which tls.cfg can ask for with its ciphers, would let the far
+ * end sign with SHA-1 and MD5. TLS 1.0 and 1.1 know nothing better.
+ */
+static void set_security_level(SSL *ssl, const struct tg_pol_tls *tls)
+{
+	if(tls->legacy)
+		SSL_set_security_level(ssl, 0);
+	else if(SSL_get_security_level(ssl) < 1)
+		SSL_set_security_level(ssl, 1);
+}
+
 /* What tls.cfg says about versions and ciphers gives way to the policy */
 static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
 {
@@ -120,8 +132,7 @@ static bool apply_profile(SSL *ssl, const struct tg_pol_tls *tls)
 	SSL_set_options(ssl, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
 								 | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
 #endif
-	if(tls->legacy)
-		SSL_set_security_level(ssl, 0);
+	set_security_level(ssl, tls);
 	ok = SSL_set_min_proto_version(ssl, tls->min_version) == 1
 		 && SSL_set_max_proto_version(ssl, tls->max_version) == 1
 		 && set_ciphers(ssl, tls) && set_groups(ssl, tls->groups);
@@ -196,7 +207,7 @@ int tlsp_on_client_hello(SSL *ssl, int *alert, void *arg)
 }
 
 /* The SNI switch took the security level of another context */
-static void legacy_again(SSL *ssl, const struct tlsp_facts *f)
+static void security_level_again(SSL *ssl, const struct tlsp_facts *f)
 {
 	const struct tlsp_snap *snap = tlsp_snap_ref();
 	struct tg_pol_admission a;
@@ -204,8 +215,8 @@ static void legacy_again(SSL *ssl, const struct tlsp_facts *f)
 
 	tlsp_facts_conn(f, &conn);
 	tg_pol_admit(snap->policy, &conn, NULL, &a);
-	if(a.tls && a.tls->legacy)
-		SSL_set_security_level(ssl, 0);
+	if(a.tls)
+		set_security_level(ssl, a.tls);
 	tlsp_snap_unref(snap);
 }
 
@@ -228,7 +239,7 @@ int tlsp_on_certificate_needed(SSL *ssl, void *arg)
 	SSL_set_verify(ssl, mode, NULL);
 	/* which CAs a peer may use is between us and that peer */
 	SSL_set0_CA_list(ssl, sk_X509_NAME_new_null());
-	legacy_again(ssl, &f);
+	security_level_again(ssl, &f);
 	return 1;
 }
 

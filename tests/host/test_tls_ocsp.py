@@ -10,13 +10,12 @@ refusal another next hop is served.
 import glob
 import os
 import subprocess
-import threading
 import unittest
 
 import ocsp
 import pki
 import proc
-import sip
+import s_server
 import tls_edge
 
 KEYS = tls_edge.Pki()
@@ -65,42 +64,10 @@ def response(name, leaf=LEAF, signer=None, status="V", days="1", clock=None, abo
     return answer
 
 
-class Hop:
-    """openssl s_server that answers each request with 200."""
-
+class Hop(s_server.Server):
     def __init__(self, staple=None, leaf=LEAF, address=HOP, version="-tls1_3"):
-        self.requests, self.address = [], address
-        self.command = ["openssl", "s_server", "-quiet", "-accept", "%s:%d" % address,
-                        "-cert", leaf[0], "-key", leaf[1], version]
-        if staple:
-            self.command += ["-status_file", staple]
-
-    def __enter__(self):
-        proc.wait_until(lambda: proc.free("tcp", *self.address), "the port is free")
-        # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-        proc.wait_until(lambda: not proc.free("tcp", *self.address), "s_server listens")
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(10)
-        self.thread.join(10)
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def _serve(self):
-        buffer = b""
-        while more := os.read(self.process.stdout.fileno(), 65536):
-            buffer += more
-            while b"\r\n\r\n" in buffer:
-                head, end, buffer = buffer.partition(b"\r\n\r\n")
-                request = sip.Message(head + end)
-                self.requests.append(request)
-                os.write(self.process.stdin.fileno(), tls_edge.answer(request))
+        super().__init__(leaf, address, version,
+                         *(("-status_file", staple) if staple else ()))
 
 
 class Case(unittest.TestCase):

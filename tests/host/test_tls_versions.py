@@ -11,10 +11,11 @@ import time
 import unittest
 
 import kamailio
+import s_server
 import tls_edge
 
 KEYS = tls_edge.Pki()
-NEW, OLD = ("127.0.0.1", 5061), ("127.0.0.2", 5061)
+NEW, OLD, LAX = ("127.0.0.1", 5061), ("127.0.0.2", 5061), ("127.0.0.3", 5061)
 VERSIONS = {"1.0": "-tls1", "1.1": "-tls1_1", "1.2": "-tls1_2", "1.3": "-tls1_3"}
 PYTHON = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
           "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -65,6 +66,10 @@ EDGES = {
     "sfb2015": tls_edge.edge("sfb2015", KEYS, POLICY.replace(
         "profile = sfb2019", "profile = sfb2015"), ROUTE,
         listen=("tls:127.0.0.2:5061",)),
+    # tls.cfg asks OpenSSL for nothing; so does that of a name
+    "lax": tls_edge.edge("lax", KEYS, POLICY, ROUTE, tls=TWO_NAMES.replace(
+        "method = TLSv1.2+", "method = TLSv1.2+\ncipher_list = DEFAULT:@SECLEVEL=0"),
+        listen=("tls:127.0.0.3:5061",)),
 }
 
 
@@ -186,6 +191,45 @@ class Asked(unittest.TestCase):
                     else:
                         self.assertNotIn("SIP/2.0", seen)
                         self.assertRegex(seen, r"Received alert \[70\]")
+
+
+class SignedWithSha1(unittest.TestCase):
+    """The far end proves its key, in TLS 1.2, with a signature over SHA-1: no
+    profile without TLS 1.0 takes it, whatever tls.cfg says (A18, A21)."""
+
+    def knock(self, edge, algorithm, name="edge.lab.test"):
+        return s_client(edge, tls_edge.GATEWAY1, "-tls1_2", "-servername", name,
+                        "-sigalgs", algorithm, "-cipher", "ALL:@SECLEVEL=0",
+                        leaf="gateway1")
+
+    def test_by_the_caller(self):
+        for name in ("edge.lab.test", "trunk.lab.test"):
+            for edge, algorithm, served in (
+                    (LAX, "ECDSA+SHA1", False), (LAX, "ECDSA+SHA256", True),
+                    (NEW, "ECDSA+SHA1", False), (OLD, "ECDSA+SHA1", True)):
+                with self.subTest(f"{name} {edge[0]} {algorithm}"):
+                    seen = self.knock(edge, algorithm, name)
+                    if served:
+                        self.assertIn("SIP/2.0 200 OK", seen)
+                    else:
+                        self.assertNotIn("SIP/2.0", seen)
+                        self.assertRegex(seen, "(?i)alert handshake failure")
+
+    def test_by_the_called(self):
+        for port, (edge, algorithm, served) in enumerate((
+                (LAX, "ECDSA+SHA1", False), (LAX, "ECDSA+SHA256", True),
+                (OLD, "ECDSA+SHA1", True)), 5080):
+            with self.subTest(f"{edge[0]} {algorithm}"), s_server.Server(
+                    KEYS.leaf("gateway1"), ("127.0.0.21", port), "-tls1_2", "-sigalgs",
+                    algorithm, "-cipher", "ALL:@SECLEVEL=0") as s:
+                with tls_edge.connect(KEYS, tls_edge.CLIENT, target=edge) as c:
+                    answer = c.request("MESSAGE", "sip:bob@edge.lab.test", headers=[
+                        f"X-Next: sip:127.0.0.21:{port};transport=tls"])
+                self.assertEqual(len(s.requests), int(served))
+                if served:
+                    self.assertEqual(answer.status, 200)
+                else:
+                    self.assertGreaterEqual(answer.status, 400)
 
 
 class Ssl3(unittest.TestCase):
