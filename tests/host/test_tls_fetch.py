@@ -141,7 +141,7 @@ class Honest(Case):
         self.assertEqual(self.known(own)["state"], "good")
         # a status that is not good is not shown, and nobody is refused for it
         responder.tell({own: "R"})
-        proc.wait_until(lambda: "no response sent" in self.stapled(), "it is stapled no more")
+        proc.wait_until(lambda: re.search("no responses? sent", self.stapled()), "it is stapled no more")
         self.others_are_served()
 
     def stapled(self):

@@ -9,6 +9,7 @@ refusal another next hop is served.
 
 import glob
 import os
+import ssl
 import subprocess
 import unittest
 
@@ -152,7 +153,10 @@ class Lies(Case):
         self.lie("the responder does not know", response("unknown", status=None))
 
     def test_about_another_certificate(self):
-        self.lie("the response is about another certificate", response("another", leaf=OTHER))
+        # OpenSSL 3.6 does not serve such a one
+        detail = ("the response is about another certificate"
+                  if ssl.OPENSSL_VERSION_INFO < (3, 6) else "there is no response")
+        self.lie(detail, response("another", leaf=OTHER))
 
     def test_signed_by_a_namesake(self):
         self.lie("the signature of the response is wrong", response("namesake", signer=ROGUE_FILES))

@@ -20,7 +20,7 @@ class Coturn:
             ADDRESS, "--listening-port", "3478", "--tls-listening-port", "5349", "--cert",
             leaf[0], "--pkey", leaf[1], "--realm", "lab.test", "--use-auth-secret",
             *(word for s in secrets for word in ("--static-auth-secret", s)),
-            "--allow-loopback-peers", "--no-cli", "--no-dtls", "--log-file", "stdout",
+            "--allow-loopback-peers", "--no-cli", "--log-file", "stdout",
             "--userdb", os.path.join(folder, "turndb"), "--pidfile",
             os.path.join(folder, "turn.pid"), "--min-port", "50000", "--max-port", "50099",
         ], folder, folder, ready=[("udp", ADDRESS, 3478), ("tcp", ADDRESS, 3478)])

@@ -64,7 +64,7 @@ static void start(struct program *p, char *const argv[])
 	fcntl(p->out, F_SETFL, O_NONBLOCK);
 }
 
-static void stop(struct program *p)
+static void end_program(struct program *p)
 {
 	close(p->in);
 	kill(p->pid, SIGTERM);
@@ -282,7 +282,7 @@ static void shakes_hands_with_s_server(void **state)
 		assert_int_equal(tg_key_state(s.key, TG_KEY_RTP), TG_KEY_READY);
 		compare(&s, &p, true, row[i].key, row[i].salt);
 		close_side(&s);
-		stop(&p);
+		end_program(&p);
 	}
 }
 
@@ -318,7 +318,7 @@ static void shakes_hands_with_s_client(void **state)
 		assert_int_equal(tg_key_state(s.key, TG_KEY_RTP), TG_KEY_READY);
 		compare(&s, &p, false, row[i].key, row[i].salt);
 		close_side(&s);
-		stop(&p);
+		end_program(&p);
 	}
 }
 
@@ -342,7 +342,7 @@ static void refuses_dtls_1_0(void **state)
 	assert_non_null(strstr(p.text, "alert"));
 	assert_null(material_of(s.key, TG_KEY_RTP, TG_SRTP_RX));
 	close_side(&s);
-	stop(&p);
+	end_program(&p);
 }
 
 static void refuses_a_client_without_srtp(void **state)
@@ -364,7 +364,7 @@ static void refuses_a_client_without_srtp(void **state)
 	assert_int_equal(tg_key_reason(s.key), TG_REASON_MEDIA_SUITE);
 	assert_null(material_of(s.key, TG_KEY_RTP, TG_SRTP_RX));
 	close_side(&s);
-	stop(&p);
+	end_program(&p);
 }
 
 /* ---- set-up ------------------------------------------------------------- */

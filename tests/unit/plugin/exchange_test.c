@@ -51,7 +51,7 @@ static int start(void **state)
 				   : -1;
 }
 
-static int stop(void **state)
+static int end(void **state)
 {
 	(void)state;
 	tg_ngx_finish(&x);
@@ -620,5 +620,5 @@ int main(void)
 			cmocka_unit_test(any_cut_of_a_request_does_no_harm),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, end);
 }

@@ -21,7 +21,7 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
+static int end(void **state)
 {
 	(void)state;
 	tg_arena_deinit(&arena);
@@ -189,7 +189,7 @@ static void senders_are_matched_against_the_list(void **state)
 	assert_false(tg_mnt_ng_allowed(&conf, &in));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start, end)
 
 int main(void)
 {
