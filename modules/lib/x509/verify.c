@@ -259,8 +259,10 @@ static bool check_name(
 		const struct tg_x509_path *path, const struct tg_x509_names *names)
 {
 	const struct tg_x509_ask *ask = path->ask;
-	const struct tg_span *outside = NULL;
+	struct tg_span outside = {NULL, 0};
 
+	if(ask->n_identity == 0)
+		return true;
 	for(size_t i = 0; i < names->n; i++) {
 		struct tg_span name =
 				tg_span_of(names->item[i].text, names->item[i].len);
@@ -274,13 +276,13 @@ static bool check_name(
 				prove(path->answer, name);
 				return true;
 			}
-			outside = &ask->identity[k];
+			outside = ask->identity[k];
 		}
 	}
-	if(outside)
+	if(outside.len)
 		return tg_x509_refuse(path->answer, TG_REASON_CERT_CONSTRAINT, 0,
-				"%.*s is outside the name constraints", TG_SPAN_FMT(*outside));
-	return ask->n_identity == 0 || refuse_name(ask, names, path->answer);
+				"%.*s is outside the name constraints", TG_SPAN_FMT(outside));
+	return refuse_name(ask, names, path->answer);
 }
 
 /* ---- the verdict ------------------------------------------------------------- */
