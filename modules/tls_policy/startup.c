@@ -36,6 +36,30 @@ static int core_int(const char *name)
 	return value ? *value : 0;
 }
 
+/*
+ * Callbacks on what leaves run in the reverse order of their modules. One that
+ * has other Call-IDs written before our gates look leaves them no call to know
+ * (topoh; topos with its help).
+ */
+static const char *find_mask(void)
+{
+	static const char *const names[] = {"topoh", "topos"};
+	struct sr_module *m;
+	modparam_t type;
+	const int *set;
+
+	for(size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		m = find_module_by_name((char *)names[i]);
+		set = m ? find_param_export(m, "mask_callid", PARAM_INT, &type) : NULL;
+		while(set && *set && (m = m->next)) {
+			/* the one that was loaded before */
+			if(strcmp(m->exports.name, "tls_policy") == 0)
+				return names[i];
+		}
+	}
+	return NULL;
+}
+
 /* A37: the check of the policy is tg_judge_check_fips */
 static bool fips_holds(void)
 {
@@ -53,6 +77,8 @@ static bool fips_holds(void)
 
 int tlsp_startup_check(void)
 {
+	const char *mask = find_mask();
+
 	if(!find_module_by_name("tls") || !tls_hook.read || !tls_hook.encode
 			|| !tls_hook.tcpconn_clean || !tls_hook.on_tcpconn_init) {
 		LM_ERR("tls_policy.so needs tls.so, with enable_tls=yes\n");
@@ -67,6 +93,12 @@ int tlsp_startup_check(void)
 		LM_ERR("tcp_accept_haproxy lets any TCP client choose its source "
 			   "address. Where only proxies can connect, set "
 			   "modparam(\"tls_policy\", \"allow_haproxy\", 1)\n");
+		return -1;
+	}
+	if(mask) {
+		LM_ERR("%s.so masks Call-IDs: load it before tls_policy.so, which "
+			   "has to see those of the calls that it knows\n",
+				mask);
 		return -1;
 	}
 	if(!TLSP_HOST_TRIED && !tlsp_params.any_host) {

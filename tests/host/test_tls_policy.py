@@ -127,6 +127,15 @@ modparam("tls_policy", "policy", "@DIR@/policy.cfg")
         with unittest.mock.patch.dict(os.environ, LD_PRELOAD=library):
             self.refuses("tcp_main_threads is not")
 
+    def test_with_call_ids_masked_before_it_looks(self):
+        topoh = ('loadmodule "topoh.so"\nmodparam("topoh", "mask_key", "of the tests")\n'
+                 'modparam("topoh", "mask_callid", %d)\n')
+        self.refuses("topoh.so masks Call-IDs", load=kamailio.WITH_POLICY + topoh % 1)
+        for load in (kamailio.WITH_POLICY + topoh % 0, topoh % 1 + kamailio.WITH_POLICY):
+            with tls_edge.edge("topoh", KEYS, load=load):
+                self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
+                                 ("served", 200))
+
     def test_on_a_version_that_nobody_tried(self):
         """The module as it is built for a Kamailio that compat.h does not know."""
         build, source = os.environ["TG_BUILD"], os.environ["TG_SOURCE"]
