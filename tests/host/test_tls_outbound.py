@@ -44,6 +44,7 @@ ROUTE = """
 """
 ROUTES = """
 route[DAWDLE] {
+	@ALONE@
 	if(!t_relay()) {
 		usleep("$(hdr(X-Dawdle){s.int})");
 		xlog("L_NOTICE", "the script of $ci goes on\n");
@@ -60,8 +61,10 @@ failure_route[NEXT] {
 	}
 }
 """
+# else tm of 6.1 answers 477 although the script goes on, without any of ours, too
+ALONE = "t_set_disable_internal_reply(1);" if kamailio.version() >= (6, 1) else ""
 EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, routes=ROUTES.replace(
-    "$T_reply_code", "$T(reply_code)"), params="""
+    "$T_reply_code", "$T(reply_code)").replace("@ALONE@", ALONE), params="""
 loadmodule "tmx.so"
 loadmodule "cfgutils.so"
 modparam("tls_policy", "retry_ms", 300)
@@ -179,10 +182,6 @@ class NobodyThere(Case):
                                              dawdle_us=dawdle_us)
                 self.assertIn(f"the script of {call_id} goes on", EDGE.log())
                 self.assertNotIn(f"failure_route ran for {call_id}", EDGE.log())
-                if kamailio.version() >= (6, 1):
-                    # without any of ours, too: tm has told the caller already
-                    self.assertEqual(status, 477)
-                    continue
                 self.assertEqual(status, 200)
                 # nobody else answered, or went on with the next hop as well
                 self.assertIsNone(c.final(0.5))
