@@ -271,6 +271,23 @@ class Identity(Preset):
             alice.send(reply(request, "486 Busy Here"))
             self.assertEqual(server.final().status, 486)
 
+    def test_nobody_listens(self):
+        """The caller is told by a transaction, which takes up repetitions"""
+        def transactions():
+            told = self.LAB.rpc("tm.stats")
+            return int(re.search(r"created: (\d+)", told).group(1))
+
+        before = transactions()
+        with self.LAB.client() as client:
+            request = sip.build("INVITE", "sip:gw1-test@lab.test", client, body=offer())
+            for _ in range(2):
+                client.send(request)
+                answer = client.final()
+                self.assertEqual((answer.status, answer.reason),
+                                 (500, "Next Hop Not Reachable"))
+        self.assertEqual(transactions(), before + 1)
+        self.assertNotIn("release transaction", self.LAB.daemons["kamailio"].log())
+
 
 class Services(unittest.TestCase):
     """The command lines of the drop-ins start the stock daemons"""
