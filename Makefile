@@ -253,6 +253,8 @@ lab-up: all tools ## bring the lab up and leave it running
 	$(call script,tests/lab/lab,up)
 lab-down: ## take it down
 	$(call script,tests/lab/lab,down)
+deps-docker: ## fetch docker for lab-docker
+	@tests/support/deps containers
 lab-docker: ## the same as containers
 	$(call script,docker/lab,run)
 bench: all tools ## measure against the budgets
@@ -348,7 +350,7 @@ clean: ## remove what was built; keep what deps fetched
 	rm -rf $(filter-out build/deps,$(wildcard build/*))
 
 FORCE:
-.PHONY: all help deps deps-interop lib modules plugin tgctl test test-bins test-unit \
+.PHONY: all help deps deps-interop deps-docker lib modules plugin tgctl test test-bins test-unit \
 	test-host test-interop test-teeth test-matrix lab lab-up lab-down lab-docker \
 	bench soak lint format asan asan-host tsan fuzz install uninstall deb clean tools FORCE
 
