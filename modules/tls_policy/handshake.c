@@ -332,8 +332,10 @@ static enum tg_reason outside_profile(
 	offered = SSL_get_ciphers(ssl);
 	for(int i = 0; i < sk_SSL_CIPHER_num(offered); i++) {
 		if(SSL_CIPHER_get_id(sk_SSL_CIPHER_value(offered, i))
-				== SSL_CIPHER_get_id(taken))
+				== SSL_CIPHER_get_id(taken)) {
+			set_security_level(ssl, tls); /* for the proof of the key */
 			return TG_REASON_NONE;
+		}
 	}
 	return TG_REASON_TLS_CIPHER;
 }

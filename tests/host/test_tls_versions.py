@@ -15,7 +15,7 @@ import s_server
 import tls_edge
 
 KEYS = tls_edge.Pki()
-NEW, OLD, LAX = ("127.0.0.1", 5061), ("127.0.0.2", 5061), ("127.0.0.3", 5061)
+NEW, OLD, LAX, BOTH = (("127.0.0.%d" % n, 5061) for n in (1, 2, 3, 4))
 VERSIONS = {"1.0": "-tls1", "1.1": "-tls1_1", "1.2": "-tls1_2", "1.3": "-tls1_3"}
 PYTHON = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
           "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -37,6 +37,14 @@ identity = gw1.lab.test
 trust = enterprise
 """
 NAMED = "127.0.0.44"
+SHARED = """
+[peer old]
+role = gateway
+address = 127.0.0.21
+identity = gw2.lab.test
+trust = enterprise
+tls = sfb2015
+"""
 
 ROUTE = """
 	if(is_present_hf("X-Next")) {
@@ -70,6 +78,9 @@ EDGES = {
     "lax": tls_edge.edge("lax", KEYS, POLICY, ROUTE, tls=TWO_NAMES.replace(
         "method = TLSv1.2+", "method = TLSv1.2+\ncipher_list = DEFAULT:@SECLEVEL=0"),
         listen=("tls:127.0.0.3:5061",)),
+    # two peers of one address, what is offered is the union
+    "both": tls_edge.edge("both", KEYS, POLICY + SHARED, ROUTE,
+                          listen=("tls:127.0.0.4:5061",)),
 }
 
 
@@ -197,10 +208,9 @@ class SignedWithSha1(unittest.TestCase):
     """The far end proves its key, in TLS 1.2, with a signature over SHA-1: no
     profile without TLS 1.0 takes it, whatever tls.cfg says (A18, A21)."""
 
-    def knock(self, edge, algorithm, name="edge.lab.test"):
+    def knock(self, edge, algorithm, name="edge.lab.test", leaf="gateway1"):
         return s_client(edge, tls_edge.GATEWAY1, "-tls1_2", "-servername", name,
-                        "-sigalgs", algorithm, "-cipher", "ALL:@SECLEVEL=0",
-                        leaf="gateway1")
+                        "-sigalgs", algorithm, "-cipher", "ALL:@SECLEVEL=0", leaf=leaf)
 
     def test_by_the_caller(self):
         for name in ("edge.lab.test", "trunk.lab.test"):
@@ -214,6 +224,18 @@ class SignedWithSha1(unittest.TestCase):
                     else:
                         self.assertNotIn("SIP/2.0", seen)
                         self.assertRegex(seen, "(?i)alert handshake failure")
+
+    def test_by_one_of_two_at_an_address(self):
+        for leaf, algorithm, served in (
+                ("gateway1", "ECDSA+SHA1", False), ("gateway1", "ECDSA+SHA256", True),
+                ("gateway2", "ECDSA+SHA1", True)):
+            with self.subTest(f"{leaf} {algorithm}"):
+                seen = self.knock(BOTH, algorithm, leaf=leaf)
+                if served:
+                    self.assertIn("SIP/2.0 200 OK", seen)
+                else:
+                    self.assertNotIn("SIP/2.0", seen)
+                    self.assertRegex(seen, "(?i)alert")
 
     def test_by_the_called(self):
         for port, (edge, algorithm, served) in enumerate((
