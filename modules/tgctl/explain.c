@@ -397,24 +397,33 @@ static void media(const struct facts *f, const struct tg_pol_verdict *caller)
 				f->q->to, tg_pol_media_for(f->policy, f->to, NULL, f->route));
 }
 
+/* What audit mode let pass on the way is what the whole is told by */
+static const struct tg_pol_verdict *sum_up(const struct tg_pol_verdict *gate1,
+		const struct tg_pol_verdict *in, const struct tg_pol_verdict *out)
+{
+	if(gate1->audited)
+		return gate1;
+	return !in->audited && out->audited ? out : in;
+}
+
 static int explain(struct facts *f)
 {
 	bool tls = TG_POL_TR_IS_TLS(f->conn.transport);
-	struct tg_pol_verdict v = {0}, out = {0};
+	struct tg_pol_verdict gate1 = {0}, v = {0}, out = {0};
 
 	printf("policy: %s, digest %s, profile %s, mode %s\n", f->q->file,
 			tg_pol_digest(f->policy),
 			tg_pol_profile_name(tg_pol_global_profile(f->policy)),
 			tg_pol_mode_name(tg_pol_global_mode(f->policy)));
-	if(tls && (!handshake(f, &v) || !certificate(f, &v)))
-		return print_verdict(f, &v);
+	if(tls && (!handshake(f, &gate1) || !certificate(f, &gate1)))
+		return print_verdict(f, &gate1);
 	if(!message(f, &v))
 		return print_verdict(f, &v);
 	if(f->to && !message_out(f, &out))
 		return print_verdict(f, &out);
 	if(tg_pol_class_of_method(f->msg.method) == TG_POL_CLASS_CALL)
 		media(f, &v);
-	return print_verdict(f, &v);
+	return print_verdict(f, sum_up(&gate1, &v, &out));
 }
 
 int tg_ctl_explain(int argc, char **argv)

@@ -183,7 +183,8 @@ int tg_ctl_matrix(int argc, char **argv)
 		printf(" %-5s", tg_pol_transport_name(transports[i % N_TRANSPORTS]));
 	printf(" media\n");
 	print_parties(p);
-	printf("everyone else: refused\n");
+	printf("everyone else: %s\n",
+			tg_pol_global_mode(p) == TG_POL_AUDIT ? "audit" : "refused");
 	if(tg_pol_route_count(p))
 		printf("\nroute                who; classes; TLS; media\n");
 	for(size_t i = 0; i < tg_pol_route_count(p); i++)

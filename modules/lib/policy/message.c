@@ -50,7 +50,9 @@ static void judge_peer_over_tls(const struct tg_pol_msg *msg,
 	const struct tg_pol_peer *peer = msg->peer;
 	struct tg_where where = tg_pol_peer_where(peer, TG_POL_PEER_KEY_ADDRESS);
 
-	tg_pol_step(trace, &where, "certificate verified: peer %.*s",
+	tg_pol_step(trace, &where,
+			msg->audited ? "audit: taken for peer %.*s"
+						 : "certificate verified: peer %.*s",
 			TG_SPAN_FMT(peer->name));
 	if(!tg_pol_cidrs_hold(&peer->address, &msg->conn.remote)) {
 		tg_pol_deny(out, TG_REASON_STALE_VERDICT, peer, NULL, where);

@@ -1,0 +1,1 @@
+"$TGCTL" check audit.cfg | grep -v ^digest; "$TGCTL" matrix audit.cfg 2>/dev/null; "$TGCTL" explain audit.cfg --from 192.0.2.21 --transport tls --cert pki/gw2.pem --at 2030-01-01T00:00:00Z 2>/dev/null | sed 1d
