@@ -88,7 +88,7 @@ int tg_ctl_check(int argc, char **argv)
 {
 	struct tg_pol *pol;
 
-	if(argc != 2)
+	if(argc != 2 || *argv[1] == '-')
 		return tg_ctl_usage("check FILE");
 	pol = tg_ctl_load(argv[1], stdout);
 	if(!pol) {

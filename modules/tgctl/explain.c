@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "judge/judge.h"
 #include "policy/load.h"
@@ -19,7 +18,7 @@
 	"explain FILE --from ADDR --transport udp|tcp|tls|ws|wss\n"               \
 	"          [--listener ADDR] [--sni NAME] [--cert PEM] [--version 1.2]\n" \
 	"          [--method METHOD] [--domain FROM-DOMAIN] [--to PEER]\n"        \
-	"          [--route ROUTE] [--at YYYY-MM-DDTHH:MM:SSZ]"
+	"          [--route ROUTE] [--at RFC3339]"
 
 struct question {
 	const char *file;
@@ -112,17 +111,9 @@ static bool look_up_transport(struct facts *f)
 
 static bool look_up_time(struct facts *f)
 {
-	struct tm tm = {0};
-	const char *end;
-
 	f->at = time(NULL);
-	if(!f->q->at)
-		return true;
-	end = strptime(f->q->at, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if(!end || *end)
-		return complain("not a time", f->q->at);
-	f->at = timegm(&tm);
-	return true;
+	return !f->q->at || tg_ctl_parse_time(f->q->at, &f->at)
+		   || complain("not a time like 2024-05-01T00:00:00Z", f->q->at);
 }
 
 static bool look_up_version(struct facts *f)
@@ -163,6 +154,20 @@ static bool read_certificates(struct facts *f)
 	return f->leaf || complain("holds no certificate", f->q->cert);
 }
 
+/* Which rules hold where there is more than one address of ours */
+static bool asks_for_listener(const struct tg_pol *p)
+{
+	for(size_t i = 0; i < tg_pol_peer_count(p); i++) {
+		if(tg_pol_peer_at(p, i)->listener.n)
+			return true;
+	}
+	for(size_t i = 0; i < tg_pol_clients_count(p); i++) {
+		if(tg_pol_clients_at(p, i)->listener.n)
+			return true;
+	}
+	return false;
+}
+
 static bool look_up(struct facts *f)
 {
 	const struct question *q = f->q;
@@ -172,6 +177,10 @@ static bool look_up(struct facts *f)
 	if(!tg_addr_parse(tg_span_cstr(q->listener ? q->listener : "127.0.0.1"),
 			   &f->conn.local))
 		return complain("not an address", q->listener);
+	if(!q->listener && asks_for_listener(f->policy))
+		complain("rules of this policy name listeners; without --listener "
+				 "it is",
+				"127.0.0.1");
 	f->conn.sni = tg_span_cstr(q->sni);
 	if(q->to) {
 		f->to = tg_pol_peer_by_name(f->policy, tg_span_cstr(q->to));

@@ -64,6 +64,8 @@ int main(int argc, char **argv)
 		print_help(stdout);
 		return TG_CTL_OK;
 	}
+	if(*name)
+		fprintf(stderr, "tgctl: there is no command \"%s\"\n\n", name);
 	print_help(stderr);
 	return TG_CTL_USAGE;
 }

@@ -172,7 +172,7 @@ int tg_ctl_matrix(int argc, char **argv)
 {
 	struct tg_pol *p;
 
-	if(argc != 2)
+	if(argc != 2 || *argv[1] == '-')
 		return tg_ctl_usage("matrix FILE");
 	p = tg_ctl_load(argv[1], stderr);
 	if(!p)

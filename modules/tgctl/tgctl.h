@@ -7,7 +7,9 @@
 #ifndef TG_TGCTL_TGCTL_H
 #define TG_TGCTL_TGCTL_H
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "policy/decide.h"
 
@@ -30,6 +32,9 @@ struct tg_pol *tg_ctl_load(const char *path, FILE *out);
 
 /* What a subcommand takes, on stderr; gives TG_CTL_USAGE */
 int tg_ctl_usage(const char *text);
+
+/* "2024-05-01T00:00:00Z", with an offset instead of Z; no fractions kept */
+bool tg_ctl_parse_time(const char *text, time_t *out);
 
 /* "required sdes,dtls AES_CM_128_HMAC_SHA1_80,... plugin" */
 void tg_ctl_print_media(FILE *out, const struct tg_pol_media *media);
