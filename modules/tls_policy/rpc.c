@@ -10,7 +10,7 @@
  *   tls_policy.certificates              our own, and what is wrong with them
  *   tls_policy.peers                     the peers and what holds for each
  *   tls_policy.connections               TLS connections and their verdicts
- *   tls_policy.explain ADDR TRANSPORT [METHOD]
+ *   tls_policy.explain ADDR TRANSPORT [METHOD [LISTENER]]
  *                                        what a connection or request from
  *                                        there would meet, rule by rule
  */
@@ -25,6 +25,11 @@
 static str str_of(struct tg_span s)
 {
 	return (str){(char *)s.ptr, (int)s.len};
+}
+
+static struct tg_span span_of(str s)
+{
+	return tg_span_of(s.s, (size_t)s.len);
 }
 
 /* ---- reload ------------------------------------------------------------------- */
@@ -196,15 +201,19 @@ static void add_text(rpc_t *rpc, void *at, char *name, struct tg_span text)
 		rpc->struct_add(at, "S", name, &s);
 }
 
-static void add_peer(rpc_t *rpc, void *ctx, const struct tg_pol_peer *p)
+static void add_peer(rpc_t *rpc, void *ctx, const struct tg_pol *policy,
+		const struct tg_pol_peer *p)
 {
+	enum tg_pol_mode mode = tg_pol_global_mode(policy);
 	void *at;
 
+	if(mode != TG_POL_AUDIT)
+		mode = p->mode;
 	if(rpc->add(ctx, "{", &at) < 0)
 		return;
 	add_text(rpc, at, "peer", p->name);
 	add_text(rpc, at, "role", tg_span_cstr(tg_pol_role_name(p->role)));
-	add_text(rpc, at, "mode", tg_span_cstr(tg_pol_mode_name(p->mode)));
+	add_text(rpc, at, "mode", tg_span_cstr(tg_pol_mode_name(mode)));
 	for(size_t i = 0; i < p->identity.n; i++)
 		add_text(rpc, at, "identity", p->identity.item[i]);
 	if(p->trust)
@@ -223,7 +232,7 @@ static void rpc_peers(rpc_t *rpc, void *ctx)
 	const struct tlsp_snap *snap = tlsp_snap_ref();
 
 	for(size_t i = 0; i < tg_pol_peer_count(snap->policy); i++)
-		add_peer(rpc, ctx, tg_pol_peer_at(snap->policy, i));
+		add_peer(rpc, ctx, snap->policy, tg_pol_peer_at(snap->policy, i));
 	tlsp_snap_unref(snap);
 }
 
@@ -281,6 +290,8 @@ static void rpc_connections(rpc_t *rpc, void *ctx)
 
 /* ---- explain -------------------------------------------------------------------------- */
 
+#define EXPLAIN_WORDS "ADDR TRANSPORT [METHOD [LISTENER]]"
+
 struct explaining {
 	rpc_t *rpc;
 	void *ctx;
@@ -294,8 +305,21 @@ static void explain_step(
 
 	if(!where)
 		where = &nowhere;
-	e->rpc->rpl_printf(
-			e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file), where->line, text);
+	if(where->line)
+		e->rpc->rpl_printf(e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file),
+				where->line, text);
+	else
+		e->rpc->rpl_printf(
+				e->ctx, "%.*s: %s", TG_SPAN_FMT(where->file), text);
+}
+
+static void explain_verdict(
+		rpc_t *rpc, void *ctx, const struct tg_pol_verdict *v)
+{
+	rpc->rpl_printf(ctx, "verdict=%s reason=%s",
+			v->decision == TG_POL_ALLOW ? v->audited ? "audit" : "allow"
+										: "deny",
+			tg_reason_get(v->reason)->id);
 }
 
 static enum tg_pol_transport transport_by_name(struct tg_span name)
@@ -321,32 +345,39 @@ static void explain(rpc_t *rpc, void *ctx, const struct tlsp_snap *snap,
 		facts->judged = admission.verdict.decision == TG_POL_ALLOW;
 		facts->clients = admission.clients;
 		facts->tls_version = admission.tls ? admission.tls->max_version : 0;
-		if(!facts->judged || !facts->clients)
+		if(facts->judged && admission.request_certificate && !facts->clients) {
+			rpc->rpl_printf(ctx, "its certificate decides (tgctl explain)");
 			return;
+		}
+		if(!facts->judged || !facts->clients) {
+			explain_verdict(rpc, ctx, &admission.verdict);
+			return;
+		}
 	}
 	tg_pol_judge_message(snap->policy, facts, &trace, &v);
-	rpc->rpl_printf(ctx, "verdict=%s reason=%s",
-			v.decision == TG_POL_ALLOW ? v.audited ? "audit" : "allow" : "deny",
-			tg_reason_get(v.reason)->id);
+	explain_verdict(rpc, ctx, &v);
 }
 
 static void rpc_explain(rpc_t *rpc, void *ctx)
 {
 	struct tg_pol_msg facts = {0};
-	str addr, transport, method = {"INVITE", 6};
+	str addr, transport, method, listener;
 	const struct tlsp_snap *snap;
+	int more;
 
 	if(rpc->scan(ctx, "SS", &addr, &transport) < 2) {
-		rpc->fault(ctx, 400, "ADDR TRANSPORT [METHOD]");
+		rpc->fault(ctx, 400, EXPLAIN_WORDS);
 		return;
 	}
-	rpc->scan(ctx, "*S", &method);
-	facts.method = tg_span_of(method.s, (size_t)method.len);
-	facts.conn.transport =
-			transport_by_name(tg_span_of(transport.s, (size_t)transport.len));
-	if(!tg_addr_parse(tg_span_of(addr.s, (size_t)addr.len), &facts.conn.remote)
+	/* ctl fills what is missing with words of its own */
+	more = rpc->scan(ctx, "*SS", &method, &listener);
+	facts.method = more >= 1 ? span_of(method) : TG_SPAN("INVITE");
+	facts.conn.transport = transport_by_name(span_of(transport));
+	if(!tg_addr_parse(span_of(addr), &facts.conn.remote)
+			|| (more >= 2
+					&& !tg_addr_parse(span_of(listener), &facts.conn.local))
 			|| facts.conn.transport == TG_POL_TR_UNKNOWN) {
-		rpc->fault(ctx, 400, "ADDR TRANSPORT [METHOD]");
+		rpc->fault(ctx, 400, EXPLAIN_WORDS);
 		return;
 	}
 	snap = tlsp_snap_ref();

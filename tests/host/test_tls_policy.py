@@ -4,6 +4,7 @@ what it does to live connections, functions, variables, commands, limits.
 """
 
 import contextlib
+import functools
 import glob
 import os
 import re
@@ -268,8 +269,29 @@ class Commands(Running):
         self.assertIn("verdict=allow", self.edge.rpc(
             "tls_policy.explain", tls_edge.GATEWAY3, "tcp", "OPTIONS"))
 
+    def test_explain_says_what_decides_over_tls(self):
+        explain = functools.partial(self.edge.rpc, "tls_policy.explain")
+        self.assertIn("verdict=deny reason=undeclared", explain(tls_edge.UNDECLARED, "tls"))
+        self.assertIn("its certificate decides", explain(tls_edge.GATEWAY1, "tls"))
+        self.assertIn("verdict=allow", explain(tls_edge.CLIENT, "tls"))
+
+    def test_explain_takes_an_invite_for_granted(self):
+        self.reload(self.policy.replace("address = 127.0.0.64/26", """address = 127.0.0.64/26
+classes = call"""))
+        explain = functools.partial(self.edge.rpc, "tls_policy.explain", tls_edge.CLIENT, "tls")
+        self.assertIn("verdict=allow", explain())
+        self.assertIn("reason=class-denied", explain("REGISTER"))
+
+    def test_explain_looks_at_the_listener(self):
+        self.reload(self.policy.replace("address = 127.0.0.64/26", """address = 127.0.0.64/26
+listener = 127.0.0.1"""))
+        for listener, word in (("127.0.0.1", "allow"), ("127.0.0.2", "deny")):
+            text = self.edge.rpc("tls_policy.explain", tls_edge.CLIENT, "tls", "INVITE", listener)
+            self.assertIn(f"verdict={word}", text)
+
     def test_explain_refuses_nonsense(self):
-        for words in (("x", "udp"), ("127.0.0.1", "pigeon"), ()):
+        for words in (("x", "udp"), ("127.0.0.1", "pigeon"), (),
+                      ("127.0.0.1", "udp", "INVITE", "here")):
             with self.assertRaises(kamailio.KamailioError):
                 self.edge.rpc("tls_policy.explain", *words)
 
@@ -328,6 +350,7 @@ class Audit(Running):
             self.assertEqual(c.request("OPTIONS", "sip:edge.lab.test").status, 200)
         self.assertTrue(self.edge.decisions(verdict="audit", reason="cert-name"))
         self.assertTrue(self.edge.decisions(verdict="audit", reason="mtls-required"))
+        self.assertNotIn("mode: enforce", self.edge.rpc("tls_policy.peers"))
         self.assertGreater(self.edge.statistics("tls_policy")["audited"], 0)
 
     def test_its_end_ends_what_it_let_in(self):
