@@ -154,9 +154,9 @@ TAKE(tg_take_bool)
 /* ---- numbers ----------------------------------------------------------- */
 
 static bool number(struct tg_build *b, const struct tg_key *k,
-		struct tg_span digits, struct tg_span item, uint64_t *out)
+		struct tg_span item, uint64_t *out)
 {
-	if(tg_span_u64(digits, k->max, out) && *out >= k->min)
+	if(tg_span_u64(item, k->max, out) && *out >= k->min)
 		return true;
 	tg_build_error(b, item.ptr, "'%.*s' is not a number from %llu to %llu",
 			TG_SPAN_FMT(item), (unsigned long long)k->min,
@@ -169,7 +169,7 @@ TAKE(tg_take_u8)
 	struct tg_span item;
 	uint64_t v;
 
-	if(one_item(b, e, &item) && number(b, k, item, item, &v))
+	if(one_item(b, e, &item) && number(b, k, item, &v))
 		*MEMBER(uint8_t) = (uint8_t)v;
 }
 
@@ -178,7 +178,7 @@ TAKE(tg_take_u16)
 	struct tg_span item;
 	uint64_t v;
 
-	if(one_item(b, e, &item) && number(b, k, item, item, &v))
+	if(one_item(b, e, &item) && number(b, k, item, &v))
 		*MEMBER(uint16_t) = (uint16_t)v;
 }
 
@@ -187,36 +187,54 @@ TAKE(tg_take_u32)
 	struct tg_span item;
 	uint64_t v;
 
-	if(one_item(b, e, &item) && number(b, k, item, item, &v))
+	if(one_item(b, e, &item) && number(b, k, item, &v))
 		*MEMBER(uint32_t) = (uint32_t)v;
 }
 
 TAKE(tg_take_power)
 {
-	struct tg_span item, digits;
+	struct tg_span item;
 	uint64_t v;
 
 	if(!one_item(b, e, &item))
 		return;
-	if(!tg_span_starts(item, TG_SPAN("2^"))) {
-		tg_build_error(b, item.ptr, "'%.*s' must be written as 2^N",
-				TG_SPAN_FMT(e->key));
-		return;
-	}
-	digits = tg_span_of(item.ptr + 2, item.len - 2);
-	if(number(b, k, digits, item, &v))
+	if(tg_span_starts(item, TG_SPAN("2^"))
+			&& tg_span_u64(
+					tg_span_of(item.ptr + 2, item.len - 2), k->max, &v)
+			&& v >= k->min)
 		*MEMBER(uint8_t) = (uint8_t)v;
+	else
+		tg_build_error(b, item.ptr, "'%.*s' is not one of 2^%llu to 2^%llu",
+				TG_SPAN_FMT(item), (unsigned long long)k->min,
+				(unsigned long long)k->max);
+}
+
+static const struct {
+	struct tg_span name;
+	uint64_t ms;
+} units[] = {{TG_SPAN_INIT("ms"), 1}, {TG_SPAN_INIT("s"), 1000},
+		{TG_SPAN_INIT("m"), 60000}, {TG_SPAN_INIT("h"), 3600000},
+		{TG_SPAN_INIT("d"), 86400000}};
+
+#define N_UNITS (sizeof(units) / sizeof(units[0]))
+#define TIME_OCTETS 32
+
+/* "30d": in the largest unit that divides it */
+static const char *time_text(uint64_t ms, char out[TIME_OCTETS])
+{
+	size_t i = ms ? N_UNITS - 1 : 1;
+
+	while(ms % units[i].ms)
+		i--;
+	snprintf(out, TIME_OCTETS, "%llu%.*s", (unsigned long long)(ms / units[i].ms),
+			TG_SPAN_FMT(units[i].name));
+	return out;
 }
 
 static bool duration(struct tg_build *b, const struct tg_key *k,
 		const struct tg_ini_entry *e, uint64_t *ms)
 {
-	static const struct {
-		struct tg_span unit;
-		uint64_t ms;
-	} units[] = {{TG_SPAN_INIT("ms"), 1}, {TG_SPAN_INIT("s"), 1000},
-			{TG_SPAN_INIT("m"), 60000}, {TG_SPAN_INIT("h"), 3600000},
-			{TG_SPAN_INIT("d"), 86400000}};
+	char min[TIME_OCTETS], max[TIME_OCTETS];
 	struct tg_span item, unit;
 	uint64_t v;
 	size_t digits = 0;
@@ -227,8 +245,8 @@ static bool duration(struct tg_build *b, const struct tg_key *k,
 			&& item.ptr[digits] <= '9')
 		digits++;
 	unit = tg_span_of(item.ptr + digits, item.len - digits);
-	for(size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if(!tg_span_eq(unit, units[i].unit)
+	for(size_t i = 0; i < N_UNITS; i++) {
+		if(!tg_span_eq(unit, units[i].name)
 				|| !tg_span_u64(tg_span_of(item.ptr, digits), UINT32_MAX, &v))
 			continue;
 		*ms = v * units[i].ms;
@@ -236,10 +254,9 @@ static bool duration(struct tg_build *b, const struct tg_key *k,
 			return true;
 	}
 	tg_build_error(b, item.ptr,
-			"'%.*s' is not a time from %llu ms to %llu ms with a unit: ms, "
-			"s, m, h, d",
-			TG_SPAN_FMT(item), (unsigned long long)k->min,
-			(unsigned long long)k->max);
+			"'%.*s' is not a time from %s to %s with a unit: ms, s, m, h, d",
+			TG_SPAN_FMT(item), time_text(k->min, min),
+			time_text(k->max, max));
 	return false;
 }
 

@@ -225,9 +225,12 @@ static void numbers_and_times_have_bounds(void **state)
 	refuses("[media m]\nreplay_window = 99999999999999999999\n", "2:17",
 			"from 64 to 32767");
 	refuses("[media m]\nreplay_window = -1\n", "2:17", "not a number");
-	refuses("[media m]\nlifetime = 31\n", "2:12", "as 2^N");
-	refuses("[media m]\nlifetime = 2^49\n", "2:12", "from 10 to 48");
-	refuses("[policy]\nhandshake_time = 5\n", "2:18", "with a unit");
+	refuses("[media m]\nlifetime = 31\n", "2:12", "2^10 to 2^48");
+	refuses("[media m]\nlifetime = 2^49\n", "2:12", "2^10 to 2^48");
+	refuses("[policy]\nhandshake_time = 5\n", "2:18",
+			"from 100ms to 10m with a unit");
+	refuses("[trust t]\nca_file = ca.pem\nstale_grace = 0\n", "3:15",
+			"from 0s to 30d");
 	refuses("[policy]\nhandshake_time = 99999d\n", "2:18", "is not a time");
 }
 
