@@ -60,6 +60,52 @@ void tg_diags_add(struct tg_diags *d, enum tg_severity severity,
 	d->last = &item->next;
 }
 
+static bool stands_after(const struct tg_diag *a, const struct tg_diag *b)
+{
+	if(a->where.line != b->where.line)
+		return a->where.line > b->where.line;
+	return a->where.column > b->where.column;
+}
+
+static struct tg_diag *merge(struct tg_diag *a, struct tg_diag *b)
+{
+	struct tg_diag *first = NULL, **last = &first;
+
+	while(a && b) {
+		struct tg_diag **from = stands_after(a, b) ? &b : &a;
+
+		*last = *from;
+		*from = (*from)->next;
+		last = &(*last)->next;
+	}
+	*last = a ? a : b;
+	return first;
+}
+
+/* Stable; at most TG_DIAGS_MAX items, so that the depth is bounded */
+static struct tg_diag *sorted(struct tg_diag *list)
+{
+	struct tg_diag *half = list, *end = list, *rest;
+
+	if(!list || !list->next)
+		return list;
+	while(end->next && end->next->next) {
+		half = half->next;
+		end = end->next->next;
+	}
+	rest = half->next;
+	half->next = NULL;
+	return merge(sorted(list), sorted(rest));
+}
+
+void tg_diags_sort(struct tg_diags *d, struct tg_diag **from)
+{
+	*from = sorted(*from);
+	while(*from)
+		from = &(*from)->next;
+	d->last = from;
+}
+
 size_t tg_diag_format(const struct tg_diag *d, char *out, size_t octets)
 {
 	static const char *const names[] = {"error", "warning", "note"};

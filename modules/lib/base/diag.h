@@ -46,6 +46,13 @@ void tg_diags_add(struct tg_diags *d, enum tg_severity severity,
 		const struct tg_where *where, const char *fmt, ...)
 		__attribute__((format(printf, 4, 5)));
 
+/*
+ * By line and column, what *from points at and all behind it (&d->first or an
+ * earlier d->last): steps look at a file one after the other, a reader goes
+ * line by line. Those of one place stay as they are.
+ */
+void tg_diags_sort(struct tg_diags *d, struct tg_diag **from);
+
 /* "file:line:column: error: text" into out; the length snprintf would give */
 size_t tg_diag_format(const struct tg_diag *d, char *out, size_t octets);
 

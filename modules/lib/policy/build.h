@@ -78,5 +78,7 @@ const char *tg_made_value_at(const struct tg_made *m, const char *key);
 
 /* Mixes what the snapshot is made of into its digests; lasting: both */
 void tg_build_digest(struct tg_build *b, struct tg_span s, bool lasting);
+/* Nothing is mixed in after it */
+void tg_build_digest_end(struct tg_build *b);
 
 #endif
