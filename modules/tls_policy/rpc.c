@@ -309,8 +309,7 @@ static void explain_step(
 		e->rpc->rpl_printf(e->ctx, "%.*s:%u: %s", TG_SPAN_FMT(where->file),
 				where->line, text);
 	else
-		e->rpc->rpl_printf(
-				e->ctx, "%.*s: %s", TG_SPAN_FMT(where->file), text);
+		e->rpc->rpl_printf(e->ctx, "%.*s: %s", TG_SPAN_FMT(where->file), text);
 }
 
 static void explain_verdict(

@@ -452,7 +452,8 @@ static void check_policy(struct tg_build *b)
 
 	if(p->mode == TG_POL_AUDIT)
 		tg_build_warning(b, tg_made_key_at(&b->made[TG_KIND_POLICY][0], "mode"),
-				"mode = audit: what would be refused is logged and let pass (B11)");
+				"mode = audit: what would be refused is logged and let pass "
+				"(B11)");
 	if(!p->n_peer && !p->n_clients)
 		tg_diags_add(b->diags, TG_SEV_WARNING, &p->where,
 				"no [peer] and no [clients]: everything is refused");

@@ -199,8 +199,7 @@ TAKE(tg_take_power)
 	if(!one_item(b, e, &item))
 		return;
 	if(tg_span_starts(item, TG_SPAN("2^"))
-			&& tg_span_u64(
-					tg_span_of(item.ptr + 2, item.len - 2), k->max, &v)
+			&& tg_span_u64(tg_span_of(item.ptr + 2, item.len - 2), k->max, &v)
 			&& v >= k->min)
 		*MEMBER(uint8_t) = (uint8_t)v;
 	else
@@ -226,8 +225,8 @@ static const char *time_text(uint64_t ms, char out[TIME_OCTETS])
 
 	while(ms % units[i].ms)
 		i--;
-	snprintf(out, TIME_OCTETS, "%llu%.*s", (unsigned long long)(ms / units[i].ms),
-			TG_SPAN_FMT(units[i].name));
+	snprintf(out, TIME_OCTETS, "%llu%.*s",
+			(unsigned long long)(ms / units[i].ms), TG_SPAN_FMT(units[i].name));
 	return out;
 }
 
@@ -255,8 +254,7 @@ static bool duration(struct tg_build *b, const struct tg_key *k,
 	}
 	tg_build_error(b, item.ptr,
 			"'%.*s' is not a time from %s to %s with a unit: ms, s, m, h, d",
-			TG_SPAN_FMT(item), time_text(k->min, min),
-			time_text(k->max, max));
+			TG_SPAN_FMT(item), time_text(k->min, min), time_text(k->max, max));
 	return false;
 }
 
