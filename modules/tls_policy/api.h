@@ -72,7 +72,7 @@ struct tlsp_api {
 			const struct tg_pol_verdict *verdict, const char *detail);
 };
 
-/* find_export("tls_policy_bind") gives this; 0 or -1 */
+/* find_export("tls_policy_bind") gives this; 0, or -1 before its own mod_init */
 typedef int (*tlsp_bind_fn)(struct tlsp_api *api);
 
 /* In mod_init of a module that builds on this one; 0, or -1 and a log line */

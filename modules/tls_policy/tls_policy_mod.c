@@ -79,9 +79,12 @@ static void api_report(const struct tg_pol *p, const char *gate,
 	tlsp_report(p, verdict, &report);
 }
 
+static bool started;
+
+/* Whose module starts first has its callbacks called first */
 static int api_bind(struct tlsp_api *api)
 {
-	if(!api)
+	if(!api || !started)
 		return -1;
 	*api = (struct tlsp_api){
 			.version = TLSP_API_VERSION,
@@ -133,6 +136,7 @@ static int mod_init(void)
 			|| tlsp_hook_init() < 0)
 		return -1;
 	tlsp_tls_cfg_warn();
+	started = true;
 	return 0;
 }
 

@@ -137,6 +137,16 @@ modparam("tls_policy", "policy", "@DIR@/policy.cfg")
                 self.assertEqual(tls_edge.knock(KEYS, tls_edge.GATEWAY1, "gateway1"),
                                  ("served", 200))
 
+    def test_behind_what_builds_on_it(self):
+        """The gates of tls_policy come first"""
+        for name in ("srtp_policy", "mras"):
+            with self.subTest(name):
+                tls, ours, policy = kamailio.WITH_POLICY.partition('loadmodule "@OURS')
+                load = f'loadmodule "xhttp.so"\nloadmodule "@OURS@/{name}.so"\n'
+                self.refuses("tls_policy.so must be loaded before this module",
+                             load=tls + load + ours + policy,
+                             routes="event_route[xhttp:request] { exit; }")
+
     def test_on_a_version_that_nobody_tried(self):
         """The module as it is built for a Kamailio that compat.h does not know."""
         build, source = os.environ["TG_BUILD"], os.environ["TG_SOURCE"]
