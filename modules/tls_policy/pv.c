@@ -15,6 +15,7 @@
  *   media     name of the media profile that holds for the sender
  */
 #include "core/dprint.h"
+#include "core/pvapi.h"
 #include "core/pvar.h"
 
 #include "tls_policy/tlsp.h"
@@ -149,15 +150,17 @@ static struct tg_span read_value(const struct tlsp_snap *snap,
 	return tg_span_of(NULL, 0);
 }
 
+/* Kamailio's buffers take turns: one expression may ask for several values */
 struct tg_span tlsp_value(struct sip_msg *msg, struct tg_span name)
 {
-	static char text[TLSP_NAME_OCTETS];
+	char *text = pv_get_buffer();
+	size_t room = (size_t)pv_get_buffer_size();
 	const struct tlsp_snap *snap = tlsp_snap_ref();
 	struct tlsp_facts facts;
 	struct tg_span v = read_value(snap, msg, value_by_name(name), &facts);
 
-	if(v.len > sizeof(text))
-		v.len = sizeof(text);
+	if(v.len > room)
+		v.len = room;
 	if(v.len)
 		memcpy(text, v.ptr, v.len);
 	tlsp_snap_unref(snap);

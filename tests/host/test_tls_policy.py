@@ -29,6 +29,13 @@ ROUTE = """
 		sl_send_reply("200", "OK");
 		exit;
 	}
+	if($rU == "two") {
+		$var(both) = $tlsp(role) + $tlsp(class);
+		if($tlsp(role) == "" + $tlsp(class)) $var(both) = "the same";
+		append_to_reply("X-Seen: $var(both)\\r\\n");
+		sl_send_reply("200", "OK");
+		exit;
+	}
 	if($rU == "route") {
 		if(!tls_policy_check("$hdr(X-Route)")) {
 			append_to_reply("X-Reason: $tlsp(reason)\\r\\n");
@@ -205,14 +212,14 @@ class Running(unittest.TestCase):
 class Values(Running):
     """(B6)"""
 
-    def seen(self, source, leaf=None, transport="tls"):
+    def seen(self, source, leaf=None, transport="tls", user="pv"):
         with contextlib.ExitStack() as stack:
             if transport == "tls":
                 c = tls_edge.connect(KEYS, source, leaf)
             else:
                 c = sip.Connection(transport, ("127.0.0.1", 5060), source)
             stack.enter_context(c)
-            return c.request("OPTIONS", "sip:pv@edge.lab.test").get("x-seen")
+            return c.request("OPTIONS", f"sip:{user}@edge.lab.test").get("x-seen")
 
     def test_of_a_peer(self):
         self.assertEqual(
@@ -228,6 +235,9 @@ class Values(Running):
         self.assertEqual(self.seen(tls_edge.GATEWAY3, transport="tcp"),
                          "gateway3 <null> gateway <null> allow none <null> <null> "
                          "options clear")
+
+    def test_are_two_in_one_expression(self):
+        self.assertEqual(self.seen(tls_edge.CLIENT, user="two"), "clientsoptions")
 
 
 class Routes(Running):
