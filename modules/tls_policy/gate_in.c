@@ -8,6 +8,7 @@
  */
 #include "core/data_lump_rpl.h"
 #include "core/dprint.h"
+#include "core/fmsg.h"
 #include "core/pt.h"
 #include "core/script_cb.h"
 #include "core/sr_module.h"
@@ -206,11 +207,16 @@ static int on_end(struct sip_msg *msg, unsigned int flags, void *param)
 	return 1;
 }
 
-/* What is refused has no script, and nobody tells us of its end */
+/*
+ * What is refused has no script, and nobody tells us of its end. The routes of
+ * timers (rtimer, timer, async, dialog) get a message that Kamailio made up:
+ * nobody sent it, so there is nobody to refuse. It proves nothing either.
+ */
 static int on_request(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	tlsp_at_hand = (struct tlsp_at_hand){.request = msg};
-	if((!is_torn(msg) && judge_warm(msg)) || judge_request(msg))
+	if(faked_msg_match(msg) || (!is_torn(msg) && judge_warm(msg))
+			|| judge_request(msg))
 		return 1;
 	on_end(msg, flags, param);
 	return 0;

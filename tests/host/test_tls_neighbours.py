@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tls_policy beside others in one Kamailio: users of OpenSSL that are not
 tls.so keep their own verification, WebSocket and HTTP go through the same
-gates, a script in Python has the functions.
+gates, a script in Python has the functions, the routes of timers run.
 """
 
 import base64
@@ -11,6 +11,7 @@ import ssl
 import unittest
 
 import kamailio
+import proc
 import sip
 import tls_edge
 
@@ -147,6 +148,28 @@ event_route[xhttp:request] {
             with self.open(True, tls_edge.UNDECLARED) as c:
                 c.socket.settimeout(2)
                 c.socket.recv(1)
+
+
+class Timers(unittest.TestCase):
+    """Routes that nobody sent a message for: Kamailio hands them one of its own."""
+
+    LOAD = kamailio.WITH_POLICY + """
+loadmodule "rtimer.so"
+modparam("rtimer", "timer", "name=tick;interval=1;mode=1;")
+modparam("rtimer", "exec", "timer=tick;route=TICK")
+"""
+    ROUTES = """
+route[TICK] {
+	if(tls_policy_check("default")) xlog("L_ERR", "TICK admitted\n");
+	else xlog("L_ERR", "TICK $tlsp(reason)\n");
+}
+"""
+
+    def test_run_and_prove_nothing(self):
+        with tls_edge.edge("timers", KEYS, load=self.LOAD, routes=self.ROUTES) as edge:
+            proc.wait_until(lambda: "TICK undeclared" in edge.log(), "the route runs", 5)
+            self.assertEqual(edge.decisions(gate="in"), [])
+            self.assertNotIn("TICK admitted", edge.log())
 
 
 class Python(unittest.TestCase):
