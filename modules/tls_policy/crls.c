@@ -58,7 +58,8 @@ struct watched {
 	struct tg_arena file;
 	struct tg_span fresh; /* in file: octets to be taken; else empty */
 	time_t alarmed;
-	bool used; /* by the policy in force */
+	bool used;        /* by the policy in force */
+	uint64_t learned; /* generation of the facts that commands see */
 };
 
 static struct shared *shared;
@@ -149,26 +150,49 @@ static void look_at_age(unsigned i, time_t now)
 
 /* ---- what to watch --------------------------------------------------------------- */
 
-/* TLSP_CRLS_MAX: there is no place left for it */
+/* TLSP_CRLS_MAX: it is not there */
 static unsigned index_of(struct tg_span path)
 {
 	unsigned i = 0;
 
 	while(i < n_watched && !tg_span_eq(path, tg_span_cstr(watched[i].path)))
 		i++;
-	if(i < n_watched)
+	return i < n_watched ? i : TLSP_CRLS_MAX;
+}
+
+/* The one that it has, a new one, or one of a file that the policy gave up */
+static unsigned place_for(struct tg_span path)
+{
+	static const struct tlsp_crl none;
+	unsigned i = index_of(path);
+
+	if(i < TLSP_CRLS_MAX || path.len >= sizeof(watched[i].path))
 		return i;
-	if(i == TLSP_CRLS_MAX || path.len >= sizeof(watched[i].path))
-		return TLSP_CRLS_MAX;
+	for(i = 0; i < n_watched && watched[i].used;)
+		i++;
+	if(i == TLSP_CRLS_MAX)
+		return i;
+	if(i == n_watched)
+		n_watched++;
+	tg_arena_deinit(&watched[i].file);
 	memset(&watched[i], 0, sizeof(watched[i]));
 	memcpy(watched[i].path, path.ptr, path.len);
-	n_watched++;
+	watched[i].used = true;
+	publish(i, &none);
 	return i;
+}
+
+static void keep_one(const struct tg_pol_blob *blob)
+{
+	unsigned i = index_of(blob->path);
+
+	if(i < TLSP_CRLS_MAX)
+		watched[i].used = true;
 }
 
 static void learn_one(const struct tg_pol_blob *blob)
 {
-	unsigned i = index_of(blob->path);
+	unsigned i = place_for(blob->path);
 	struct tg_x509_blob data = {blob->path, blob->data};
 	struct tg_x509_crl_facts facts;
 	struct tlsp_crl crl;
@@ -178,9 +202,9 @@ static void learn_one(const struct tg_pol_blob *blob)
 				TG_SPAN_FMT(blob->path));
 		return;
 	}
-	if(watched[i].used)
+	if(watched[i].learned == known)
 		return;
-	watched[i].used = true;
+	watched[i].learned = known;
 	peek(i, &crl);
 	tg_x509_crl_facts(&data, &facts);
 	snprintf(crl.path, sizeof(crl.path), "%s", watched[i].path);
@@ -191,7 +215,21 @@ static void learn_one(const struct tg_pol_blob *blob)
 	publish(i, &crl);
 }
 
-/* Those that the policy does not name any more keep their place, unlooked at */
+static void each_crl(
+		const struct tlsp_snap *snap, void (*fn)(const struct tg_pol_blob *))
+{
+	for(size_t t = 0; t < tg_pol_trust_count(snap->policy); t++) {
+		const struct tg_pol_trust *trust = tg_pol_trust_at(snap->policy, t);
+
+		for(size_t i = 0; i < trust->n_crl; i++)
+			fn(&trust->crl[i]);
+	}
+}
+
+/*
+ * Those that the policy does not name any more keep their place, unlooked at,
+ * until another one needs it
+ */
 static void learn(const struct tlsp_snap *snap)
 {
 	static const struct tlsp_crl none;
@@ -201,12 +239,8 @@ static void learn(const struct tlsp_snap *snap)
 	known = snap->generation;
 	for(unsigned i = 0; i < n_watched; i++)
 		watched[i].used = false;
-	for(size_t t = 0; t < tg_pol_trust_count(snap->policy); t++) {
-		const struct tg_pol_trust *trust = tg_pol_trust_at(snap->policy, t);
-
-		for(size_t i = 0; i < trust->n_crl; i++)
-			learn_one(&trust->crl[i]);
-	}
+	each_crl(snap, keep_one);
+	each_crl(snap, learn_one);
 	for(unsigned i = 0; i < n_watched; i++) {
 		if(!watched[i].used)
 			publish(i, &none);

@@ -195,6 +195,26 @@ class Now(Case):
             self.serves(other)
 
 
+    def test_lists_that_get_new_names_are_looked_at(self):
+        """As where a name has a date in it: each reload gives up the one before."""
+        with open(os.path.join(self.edge.folder, "policy.cfg"), encoding="utf-8") as f:
+            policy = f.read()
+        for day in range(300):
+            name = os.path.join(self.folder, f"list-{day}.pem")
+            os.symlink(self.list, name)
+            self.edge.write("policy.cfg", policy.replace(self.list, name))
+            self.edge.rpc("tls_policy.reload")
+            self.sweep()
+        self.assertEqual(self.knock(tls_edge.GATEWAY1, "gateway1"), ("served", 200))
+        self.put(crl("gateway1"))
+        self.assertEqual(self.sweep()["crls"], "changed")
+        self.refused("cert-revoked")
+        said = self.edge.rpc("tls_policy.crls")
+        self.assertIn("list-299.pem", said)
+        self.assertNotIn("list-298.pem", said)
+        self.assertNotIn("is not watched", self.edge.log())
+
+
 class Harm(Case):
     """A file that would not do changes nothing. (A26, B5)"""
 
