@@ -286,7 +286,7 @@ int tlsp_reply(struct sip_msg *msg)
 {
 	const struct tlsp_seen *last = tlsp_seen(msg);
 
-	if(!last || last->reason == TG_REASON_NONE)
+	if(!last || last->decision == TG_POL_ALLOW) /* or only audited */
 		return -1;
 	return answer(msg, last->reason, true) < 0 ? -1 : 1;
 }

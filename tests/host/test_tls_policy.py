@@ -36,6 +36,10 @@ ROUTE = """
 		sl_send_reply("200", "OK");
 		exit;
 	}
+	if($rU == "answer") {
+		if(!tls_policy_reply()) sl_send_reply("200", "Nothing Refused");
+		exit;
+	}
 	if($rU == "route") {
 		if(!tls_policy_check("$hdr(X-Route)")) {
 			append_to_reply("X-Reason: $tlsp(reason)\\r\\n");
@@ -372,6 +376,15 @@ class Audit(Running):
         self.assertTrue(self.edge.decisions(verdict="audit", reason="mtls-required"))
         self.assertNotIn("mode: enforce", self.edge.rpc("tls_policy.peers"))
         self.assertGreater(self.edge.statistics("tls_policy")["audited"], 0)
+
+    def test_has_nothing_to_answer_for(self):
+        self.reload(self.policy.replace("profile = sfb2019", "profile = sfb2019\nmode = audit"))
+        with tls_edge.connect(KEYS, tls_edge.MEDIATION1, "gateway1") as c:
+            answer = c.request("OPTIONS", "sip:answer@edge.lab.test")
+        self.assertEqual((answer.status, answer.reason), (200, "Nothing Refused"))
+        with sip.Connection("udp", ("127.0.0.1", 5060), tls_edge.MEDIATION1) as c:
+            answer = c.request("OPTIONS", "sip:answer@edge.lab.test")
+        self.assertEqual((answer.status, answer.reason), (200, "Nothing Refused"))
 
     def test_its_end_ends_what_it_let_in(self):
         self.reload(self.policy.replace("profile = sfb2019", "profile = sfb2019\nmode = audit"))
