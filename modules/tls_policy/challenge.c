@@ -7,8 +7,9 @@
  * by one that says what is wrong with the script, not with the peer.
  *
  * Told apart by what this process is at: a challenge that leaves while a
- * request is worked on is our own; one that leaves while a reply of that code
- * is worked on, or from a timer, was chosen by tm from the branches' replies.
+ * request is worked on, or a failure_route, is our own; one that leaves while a
+ * reply of that code is worked on, or from a timer, was chosen by tm from the
+ * branches' replies.
  */
 #include <stdio.h>
 
@@ -32,7 +33,7 @@ bool tlsp_challenge_is_ours(struct tg_span bytes)
 	unsigned code = code_of(bytes);
 
 	return code
-		   && (tlsp_at_hand.request
+		   && (tlsp_at_hand.request || tlsp_at_hand.failure
 				   || (tlsp_at_hand.reply && tlsp_at_hand.reply != code));
 }
 

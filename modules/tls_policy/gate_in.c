@@ -24,6 +24,8 @@ struct tlsp_at_hand tlsp_at_hand;
 
 static sl_api_t slb; /* all NULL without sl */
 static struct tlsp_seen seen;
+static struct tlsp_seen around; /* a failure_route: of the reply, say */
+static bool is_within;
 static tlsp_route_fn on_route;
 
 int tlsp_on_route(tlsp_route_fn fn)
@@ -34,9 +36,14 @@ int tlsp_on_route(tlsp_route_fn fn)
 	return 0;
 }
 
+static bool is_seen(const struct sip_msg *msg)
+{
+	return seen.pid == msg->pid && seen.msg_id == msg->id;
+}
+
 const struct tlsp_seen *tlsp_seen(struct sip_msg *msg)
 {
-	return seen.pid == msg->pid && seen.msg_id == msg->id ? &seen : NULL;
+	return is_seen(msg) && seen.looked ? &seen : NULL;
 }
 
 static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
@@ -46,6 +53,7 @@ static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
 		seen.route[0] = 0;
 	seen.msg_id = msg->id;
 	seen.pid = msg->pid;
+	seen.looked = true;
 	seen.decision = v->decision;
 	seen.audited = v->audited;
 	seen.reason = v->reason;
@@ -55,8 +63,10 @@ static void see(struct sip_msg *msg, const struct tg_pol_verdict *v,
 
 void tlsp_seen_refused(enum tg_reason reason)
 {
-	if(seen.pid != my_pid())
+	/* the request of a failure_route may have come to another process */
+	if(seen.pid != my_pid() && !tlsp_at_hand.failure)
 		return;
+	seen.looked = true;
 	seen.decision = TG_POL_DENY;
 	seen.audited = false;
 	seen.reason = reason;
@@ -233,6 +243,36 @@ static int on_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	return 0;
 }
 
+/*
+ * tm's failure_route and branch_failure_route, and a request that goes on after
+ * t_suspend(): a script, too, and of a request that this process may not have
+ * seen. It is not judged again.
+ */
+static int on_failure(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)flags;
+	(void)param;
+	tlsp_at_hand.failure = true;
+	is_within = !is_seen(msg) || !tlsp_at_hand.request;
+	if(!is_within) /* that request's own script is at it */
+		return 1;
+	around = seen;
+	seen = (struct tlsp_seen){.msg_id = msg->id, .pid = msg->pid};
+	return 1;
+}
+
+static int on_failure_end(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)msg;
+	(void)flags;
+	(void)param;
+	tlsp_at_hand.failure = false;
+	if(is_within)
+		seen = around;
+	is_within = false;
+	return 1;
+}
+
 /* ---- gate 3 ------------------------------------------------------------------------- */
 
 static void judge_route(const struct tlsp_snap *snap, struct sip_msg *msg,
@@ -302,6 +342,12 @@ int tlsp_gate_in_init(void)
 					   < 0
 			|| register_script_cb(
 					   on_end, POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
+					   < 0
+			|| register_script_cb(on_failure,
+					   PRE_SCRIPT_CB | FAILURE_CB | BRANCH_FAILURE_CB, NULL)
+					   < 0
+			|| register_script_cb(on_failure_end,
+					   POST_SCRIPT_CB | FAILURE_CB | BRANCH_FAILURE_CB, NULL)
 					   < 0) {
 		LM_ERR("Kamailio takes no callbacks around the script\n");
 		return -1;

@@ -384,6 +384,7 @@ struct tlsp_at_hand {
 	struct sip_msg *request; /* NULL: none, or a reply */
 	unsigned reply;          /* the code of a reply; 0: none */
 	bool outsider;           /* its sender is no party of its known dialog */
+	bool failure;            /* the script of an earlier request goes on */
 };
 extern struct tlsp_at_hand tlsp_at_hand;
 int tlsp_check_route(struct sip_msg *msg, struct tg_span route);
@@ -392,6 +393,7 @@ int tlsp_reply(struct sip_msg *msg);
 struct tlsp_seen {
 	unsigned msg_id;
 	int pid;
+	bool looked; /* false: only its script runs */
 	enum tg_pol_decision decision;
 	bool audited;
 	enum tg_reason reason;

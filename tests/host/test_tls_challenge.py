@@ -21,6 +21,13 @@ ROUTE = """
 		t_reply("407", "Proxy Authentication Required");
 		exit;
 	}
+	if($rU == "late") {
+		$du = "sip:127.0.0.22:5067;transport=tls";
+		t_set_fr(1000, 1000);
+		t_on_failure("ASK");
+		t_relay();
+		exit;
+	}
 	if($rU =~ "^(relayed|forked)$") {
 		$du = "sip:127.0.0.21:5067;transport=tls";
 		if($rU == "forked") {
@@ -32,7 +39,13 @@ ROUTE = """
 		exit;
 	}
 """ + tls_edge.ROUTE
-EDGE = tls_edge.edge("edge", KEYS, route=ROUTE)
+ROUTES = """
+failure_route[ASK] {
+	append_to_reply("WWW-Authenticate: Digest realm=\\"edge\\", nonce=\\"n4\\"\\r\\n");
+	t_reply("401", "Unauthorized");
+}
+"""
+EDGE = tls_edge.edge("edge", KEYS, route=ROUTE, routes=ROUTES)
 
 
 def setUpModule():
@@ -90,6 +103,14 @@ class Challenges(unittest.TestCase):
             self.assertGreaterEqual(
                 len(EDGE.decisions(reason="challenge", verdict="deny")), before)
         self.assertTrue(EDGE.decisions(reason="challenge", peer="mediation1"))
+
+    def test_of_the_edge_reach_no_peer_when_a_timer_decides(self):
+        with Silent(KEYS, "gateway2", ("127.0.0.22", 5067)) as quiet:
+            answer = self.ask("late")
+        self.assertEqual(len(quiet.requests), 1)
+        self.assertEqual((answer.status, answer.reason),
+                         (500, "No Challenge Inside Mutual TLS"))
+        self.assertFalse(answer.get("www-authenticate"))
 
     def test_of_others_pass(self):
         with Challenger(KEYS, "gateway1", ("127.0.0.21", 5067)) as s:

@@ -40,6 +40,12 @@ ROUTE = """
 		if(!tls_policy_reply()) sl_send_reply("200", "Nothing Refused");
 		exit;
 	}
+	if($rU == "next") {
+		$du = "sip:127.0.0.21:5067;transport=tls";
+		t_on_failure("NEXT");
+		t_relay();
+		exit;
+	}
 	if($rU == "route") {
 		if(!tls_policy_check("$hdr(X-Route)")) {
 			append_to_reply("X-Reason: $tlsp(reason)\\r\\n");
@@ -50,6 +56,18 @@ ROUTE = """
 		exit;
 	}
 """ + tls_edge.ROUTE
+
+# the first next hop is busy, the second one is nobody's
+ROUTES = """
+failure_route[NEXT] {
+	$du = "sip:127.0.0.200:5067;transport=tls";
+	t_set_disable_internal_reply(1);
+	if(!t_relay()) {
+		append_to_reply("X-Reason: $tlsp(verdict) $tlsp(reason)\\r\\n");
+		if(!tls_policy_reply()) t_reply("500", "Nothing Refused");
+	}
+}
+"""
 
 POLICY = tls_edge.POLICY + """
 [route trunks]
@@ -63,7 +81,7 @@ classes = im
 
 
 def with_policy(name, policy=POLICY, **more):
-    return tls_edge.edge(name, KEYS, policy, ROUTE, **more)
+    return tls_edge.edge(name, KEYS, policy, ROUTE, routes=ROUTES, **more)
 
 
 class Start(unittest.TestCase):
@@ -244,6 +262,11 @@ class Values(Running):
         self.assertEqual(self.seen(tls_edge.CLIENT, user="two"), "clientsoptions")
 
 
+class Busy(tls_edge.Server):
+    def answer(self, request):
+        return tls_edge.answer(request, "503 Service Unavailable")
+
+
 class Routes(Running):
     """(B9)"""
 
@@ -264,6 +287,15 @@ class Routes(Running):
     def test_refuses_the_class(self):
         answer = self.ask(tls_edge.GATEWAY1, "gateway1", "trunks", "MESSAGE")
         self.assertEqual((answer.status, answer.get("x-reason")), (403, "class-denied"))
+
+    def test_behind_a_failure_are_told_what_was_refused(self):
+        with Busy(KEYS, "gateway1", (tls_edge.GATEWAY1, 5067)) as busy, \
+                tls_edge.connect(KEYS, tls_edge.CLIENT) as c:
+            for n in range(1, 5):  # in either worker
+                answer = c.request("MESSAGE", "sip:next@edge.lab.test", timeout=5)
+                self.assertEqual(len(busy.requests), n)
+                self.assertEqual(answer.get("x-reason"), "deny egress-undeclared")
+                self.assertEqual((answer.status, answer.reason), (403, "Forbidden"))
 
     def test_that_does_not_exist_is_refused(self):
         self.assertEqual(self.ask(tls_edge.GATEWAY1, "gateway1", "nowhere").status, 403)
