@@ -105,13 +105,17 @@ static bool may_answer(
 
 /*
  * A line that ends in the middle of one of ours: far ends take a lone CR for a
- * line end, and would read headers, or a body, that nobody here has seen
+ * line end, and would read headers, or a body, that nobody here has seen. And
+ * what Kamailio passes over in front of the first line, and passes on: gate 4
+ * and far ends would take it for that line
  */
 static bool is_torn(const struct sip_msg *msg)
 {
 	struct tg_span all = tg_span_of(msg->buf, msg->len);
 	const char *end;
 
+	if(all.len && (unsigned char)all.ptr[0] <= ' ')
+		return true;
 	if(!tg_span_has_lone_cr(all))
 		return false;
 	/* in a body it is no line end */

@@ -80,6 +80,18 @@ class WhatAMessageIs(Case):
                 self.refused(hidden(CLEAR, change=lambda octets, end=end: octets.replace(
                     b" SIP/2.0\r\n", b" SIP/2.0" + end + b"\r\n", 1)))
 
+    def test_octets_before_the_first_line(self):
+        """Kamailio passes over them, and passes them on"""
+        for before in (b"\0\r\n", b"\0\n \r\n", b"\0"):
+            with self.subTest(before):
+                self.refused(hidden(
+                    CLEAR, change=lambda octets, before=before: before + octets))
+        with self.subTest("the control: empty lines between two messages"):
+            with self.gateway(lambda request: reply(request, "486 Busy Here")):
+                self.client.send(b"\r\n" + sip.build(
+                    "INVITE", "sip:gw1-test@lab.test", self.client))
+                self.assertEqual(self.client.final().status, 486)
+
 
 class WhatABodyIs(Case):
     """(A5, B9)"""

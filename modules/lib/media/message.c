@@ -450,6 +450,21 @@ static enum tg_media_rc read_first_line(
 	return TG_MEDIA_OK;
 }
 
+/* Kamailio passes over these in front of a first line; others may, too */
+static bool begins_late(struct tg_span bytes)
+{
+	return bytes.len && (unsigned char)bytes.ptr[0] <= ' ';
+}
+
+static bool is_keepalive(struct tg_span bytes)
+{
+	for(size_t i = 0; i < bytes.len; i++) {
+		if((unsigned char)bytes.ptr[i] > ' ')
+			return false;
+	}
+	return true;
+}
+
 enum tg_media_rc tg_media_message_read(
 		struct tg_span bytes, struct tg_media_message *out)
 {
@@ -461,6 +476,8 @@ enum tg_media_rc tg_media_message_read(
 
 	memset(out, 0, sizeof(*out));
 	out->bytes = bytes;
+	if(begins_late(bytes))
+		return is_keepalive(bytes) ? TG_MEDIA_NOT_SIP : TG_MEDIA_UNREADABLE;
 	rc = read_first_line(out, next_line(bytes, &at), &method);
 	if(rc != TG_MEDIA_OK)
 		return rc;

@@ -167,7 +167,11 @@ static void refuses_what_it_cannot_take_apart(void **state)
 			/* what is it? */
 			"SIP/2.0 x\r\n\r\n", "SIP/2.0\r\n\r\n",
 			"INVITE sip:b SIP/2.0;x\r\nCSeq: 1 INVITE\r\n\r\n" SDP,
-			"INVITE sip:b SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n" SDP};
+			"INVITE sip:b SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n" SDP,
+			/* where does it begin? */
+			"\r\n" HEAD "\r\n" SDP, " \r\n" HEAD "\r\n" SDP,
+			"\t" HEAD "\r\n" SDP};
+	static const char nul[] = "\0\r\n" HEAD "\r\n" SDP;
 	struct tg_media_message m;
 
 	(void)state;
@@ -175,6 +179,9 @@ static void refuses_what_it_cannot_take_apart(void **state)
 		if(read_text(row[i], &m) != TG_MEDIA_UNREADABLE)
 			fail_msg("%s", row[i]);
 	}
+	assert_int_equal(
+			tg_media_message_read(tg_span_of(nul, sizeof(nul) - 1), &m),
+			TG_MEDIA_UNREADABLE);
 }
 
 static void reads_what_only_looks_like_it(void **state)
@@ -186,7 +193,7 @@ static void reads_what_only_looks_like_it(void **state)
 			"INVITE sip:b SIP/2.0\r\nCSeq: 1\tINVITE\r\n"
 			"Content-Transfer-Encoding: 8BIT\r\n\r\n" SDP "m=audio 9 X 0\r\n",
 			"BYE sip:b SIP/2.0\r\nCSeq: 1 INFO\r\n\r\n",
-			" INVITE  sip:b sip/2.0 \t\r\nCSeq: 1 INVITE\r\n\r\n" SDP,
+			"INVITE  sip:b sip/2.0 \t\r\nCSeq: 1 INVITE\r\n\r\n" SDP,
 			"SIP/2.0  200 \r\nCSeq: 1 INVITE\r\n\r\n" SDP};
 	struct tg_media_message m;
 
@@ -199,8 +206,8 @@ static void reads_what_only_looks_like_it(void **state)
 
 static void leaves_others_alone(void **state)
 {
-	static const char *const row[] = {"", "\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
-			"GET / HTTP/1.1\r\n\r\n"};
+	static const char *const row[] = {"", "\r\n\r\n", " ",
+			"HTTP/1.1 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"};
 	struct tg_media_message m;
 
 	(void)state;
