@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Reads a request. A body with a DTD is not even given to the parser: what
- * entities can do (RFC 3470 section 4.16 and beyond) cannot be asked for.
+ * entities can do (RFC 3470 section 4.16 and beyond) cannot be asked for. Its
+ * octets are UTF-8, whatever it declares: nothing is a DTD to the parser alone.
  * Elements that are not known are passed over, as new versions may add some;
  * what is known and wrong is an error.
  */
@@ -180,8 +181,10 @@ enum tg_mras_status tg_mras_request_read(struct tg_span body,
 	else if(body.len == 0 || memchr(body.ptr, 0, body.len) || declares(body))
 		wrong(&r, TG_MRAS_MALFORMED, "empty, not text, or with a declaration");
 	else
-		doc = xmlReadMemory(body.ptr, (int)body.len, NULL, NULL,
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+		/* whatever it says: in UTF-7 and others "<!" looks different */
+		doc = xmlReadMemory(body.ptr, (int)body.len, NULL, "UTF-8",
+				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING
+						| XML_PARSE_IGNORE_ENC);
 	if(doc)
 		read_root(&r, xmlDocGetRootElement(doc), out);
 	else

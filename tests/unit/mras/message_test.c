@@ -78,7 +78,10 @@ static void what_makes_no_sense_is_refused(void **state)
 			GOOD("<duration><b/>1</duration>"),
 			GOOD("<identity>sip:bob@lab.test</identity>"),
 			"<!DOCTYPE request>" GOOD(""), "<![CDATA[x]]>",
-			GOOD("<location>&amp;internet</location>")};
+			GOOD("<location>&amp;internet</location>"),
+			/* a DTD that is none before it is decoded */
+			"<?xml version=\"1.0\" encoding=\"UTF-7\"?>+ADwAIQ-DOCTYPE request "
+			"+AFsAPAAh-ENTITY x \"a\"+AD4AXQA+-" GOOD("")};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
