@@ -3,7 +3,8 @@
  *
  * Who gets credentials, for whom and how long. A server that proved itself by
  * its certificate asks for any participant of the domains; a client whose rule
- * is named asks for itself alone. Over TLS, or not at all (A36).
+ * is named asks for itself alone. Over TLS, or not at all (A36); and not over
+ * a connection that stands for the sake of mode = audit.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -56,6 +57,10 @@ static enum tg_mras_status judge(const struct tg_pol_msg *facts,
 	}
 	if(!TG_POL_TR_IS_TLS(facts->conn.transport) || !facts->judged) {
 		*why = "not over TLS";
+		return TG_MRAS_FORBIDDEN;
+	}
+	if(facts->audited) { /* nobody has proven anything */
+		*why = "its connection is one that only mode = audit lets pass";
 		return TG_MRAS_FORBIDDEN;
 	}
 	if(facts->peer && r->rule->roles >> facts->peer->role & 1) {

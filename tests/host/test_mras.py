@@ -58,6 +58,11 @@ def texts(answer, path):
 credentials = lab_services.credentials
 
 
+def set_policy(text):
+    EDGE.write("policy.cfg", EDGE.fill(text.replace("@PKI@", KEYS.path)))
+    EDGE.rpc("tls_policy.reload")
+
+
 class Case(unittest.TestCase):
     def server(self, leaf="mediation1", source=tls_edge.MEDIATION1):
         c = tls_edge.connect(KEYS, source, leaf)
@@ -193,13 +198,11 @@ class Granted(Case):
     def test_a_relay_that_is_taken_away(self):
         less = POLICY.replace("[relay inside]", "[relay other]").replace(
             "host = 127.0.0.50", "host = 127.0.0.51")
-        EDGE.write("policy.cfg", EDGE.fill(less.replace("@PKI@", KEYS.path)))
-        EDGE.rpc("tls_policy.reload")
+        set_policy(less)
         try:
             answer = service(self.server(), more="<location>intranet</location>")
         finally:
-            EDGE.write("policy.cfg", EDGE.fill(POLICY.replace("@PKI@", KEYS.path)))
-            EDGE.rpc("tls_policy.reload")
+            set_policy(POLICY)
         self.assertEqual([r["directIPAddress"] for r in self.relays(answer)], ["127.0.0.51"])
         again = service(self.server(), more="<location>intranet</location>")
         self.assertEqual([r["directIPAddress"] for r in self.relays(again)], [RELAY])
@@ -209,15 +212,12 @@ class Expiry(unittest.TestCase):
     """(A35)"""
 
     def test_they_end(self):
-        policy = POLICY.replace("max_duration = 2h", "max_duration = 1m")
-        EDGE.write("policy.cfg", EDGE.fill(policy.replace("@PKI@", KEYS.path)))
-        EDGE.rpc("tls_policy.reload")
+        set_policy(POLICY.replace("max_duration = 2h", "max_duration = 1m"))
         try:
             with tls_edge.connect(KEYS, tls_edge.MEDIATION1, "mediation1") as c:
                 answer = service(c, more="<duration>480</duration>")
         finally:
-            EDGE.write("policy.cfg", EDGE.fill(POLICY.replace("@PKI@", KEYS.path)))
-            EDGE.rpc("tls_policy.reload")
+            set_policy(POLICY)
         pair = credentials(answer)
         self.assertEqual(texts(answer, "credentialsResponse/credentials/duration"), ["1"])
         good, text = TURN.relays(*pair)
@@ -244,6 +244,15 @@ class Refused(Case):
 
     def test_a_gateway_is_no_server(self):
         self.refused(service(self.server("gateway1", tls_edge.GATEWAY1)), 403, "Forbidden")
+
+    def test_who_only_audit_mode_lets_in(self):
+        set_policy(POLICY.replace("[policy]\n", "[policy]\nmode = audit\n", 1))
+        self.addCleanup(set_policy, POLICY)
+        for leaf in (None, "gateway1", "impostor-rogue"):
+            with self.subTest(leaf):
+                self.assertEqual(tls_edge.knock(KEYS, tls_edge.MEDIATION1, leaf)[0], "served")
+                self.refused(service(self.server(leaf)), 403, "Forbidden")
+        self.assertEqual(service(self.server()).status, 200)
 
     def test_an_undeclared_server(self):
         verdict, _ = tls_edge.knock(KEYS, tls_edge.UNDECLARED, "mediation1")
