@@ -105,6 +105,15 @@ static struct tg_span name_of(const struct mras_requester *r)
 	return r->peer ? r->peer->name : r->user;
 }
 
+/* However it spells its name */
+static bool within_limit(const struct mras_requester *r)
+{
+	char address[TG_MRAS_TEXT_MAX + 1];
+
+	return tg_mras_address_fold(name_of(r), address)
+		   && mras_rate_take(tg_span_cstr(address), r->rule->requests_per_min);
+}
+
 static bool in_domains(const struct tg_pol_mras *rule, struct tg_span domain)
 {
 	for(size_t i = 0; i < rule->domain.n; i++)
@@ -122,17 +131,20 @@ static bool is_own(struct tg_span own, struct tg_span identity)
 }
 
 /*
- * One participant has one name at the relays, so that their quotas hold, and
- * it says nothing about who that is.
+ * One participant has one name at the relays, so that their quotas hold,
+ * however a request spells it; and it says nothing about who that is.
  */
 static bool pseudonym(struct tg_span secret, struct tg_span identity,
 		char out[2 * ID_OCTETS + 1])
 {
 	unsigned char mac[EVP_MAX_MD_SIZE];
+	char address[TG_MRAS_TEXT_MAX + 1];
 	unsigned n = 0;
 
-	if(!HMAC(EVP_sha256(), secret.ptr, (int)secret.len,
-			   (const unsigned char *)identity.ptr, identity.len, mac, &n))
+	tg_span_cut(&identity, ':');
+	if(!tg_mras_address_fold(identity, address)
+			|| !HMAC(EVP_sha256(), secret.ptr, (int)secret.len,
+					(const unsigned char *)address, strlen(address), mac, &n))
 		return false;
 	for(size_t i = 0; i < ID_OCTETS; i++)
 		snprintf(out + 2 * i, 3, "%02x", mac[i]);
@@ -189,7 +201,7 @@ static enum tg_mras_status judge_ask(const struct mras_requester *r,
 	if(!r->peer && !is_own(r->user, ask->identity))
 		return TG_MRAS_FORBIDDEN;
 	*why = "too many requests in this minute";
-	if(!mras_rate_take(name_of(r), r->rule->requests_per_min))
+	if(!within_limit(r))
 		return TG_MRAS_BUSY;
 	*why = "";
 	return TG_MRAS_OK;

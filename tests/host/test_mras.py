@@ -44,8 +44,8 @@ def ask(identity="sip:alice@lab.test", more="", attributes="", version="1.0", bo
 <identity>{identity}</identity>{more}</credentialsRequest></request>"""
 
 
-def service(connection, content_type=TYPE, user="alice", **more):
-    return connection.request("SERVICE", "sip:mras@edge.lab.test", user=user,
+def service(connection, content_type=TYPE, user="alice", domain="lab.test", **more):
+    return connection.request("SERVICE", "sip:mras@edge.lab.test", user=user, domain=domain,
                               body=ask(**more).encode(), content_type=content_type)
 
 
@@ -124,7 +124,9 @@ class Issued(Case):
     def test_a_participant_has_one_name_at_the_relays(self):
         c = self.server()
         names = {credentials(service(c, identity=i))[0].partition(":")[2]
-                 for i in ("sip:alice@lab.test", "sip:alice@lab.test", "sip:bob@lab.test")}
+                 for i in ("sip:alice@lab.test", "sip:alice@lab.test", "sip:bob@lab.test",
+                           "sips:alice@lab.test", "SIP:Alice@LAB.test",
+                           "sip:%61lice@lab.test")}
         self.assertEqual(len(names), 2)
 
     def test_the_log_tells_who_got_what_and_no_secret(self):
@@ -321,6 +323,9 @@ class Rate(Case):
         answers = [service(c, identity="sip:dave@lab.test", user="dave").status
                    for _ in range(mras_edge.PER_MIN + 2)]
         self.assertEqual(answers, [200] * mras_edge.PER_MIN + [503] * 2)
+        for user, domain in (("DAVE", "lab.test"), ("dave", "LAB.test"), ("d%61ve", "lab.test")):
+            self.assertEqual(service(c, identity=f"sip:{user}@{domain}", user=user,
+                                     domain=domain).status, 503)
         self.assertEqual(service(self.client()).status, 200)  # another one's count
 
 

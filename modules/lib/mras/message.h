@@ -64,6 +64,13 @@ enum tg_mras_status tg_mras_request_read(struct tg_span body,
 bool tg_mras_identity_split(
 		struct tg_span identity, struct tg_span *user, struct tg_span *domain);
 
+/*
+ * "user@domain" as all its spellings have it: small letters, and no escape of
+ * an octet that needs none (RFC 3261 19.1.4). NUL behind it; false: too long
+ */
+bool tg_mras_address_fold(
+		struct tg_span address, char out[TG_MRAS_TEXT_MAX + 1]);
+
 /* ---- answers ------------------------------------------------------------ */
 
 struct tg_mras_relay {

@@ -228,3 +228,47 @@ bool tg_mras_identity_split(
 			return false;
 	return true;
 }
+
+/* -1: none */
+static int hex_digit(char c)
+{
+	if(c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "%61" is 'a'; 0: no escape, or one of an octet that needs it */
+static char unescaped(struct tg_span s)
+{
+	int high = s.len < 3 || s.ptr[0] != '%' ? -1 : hex_digit(s.ptr[1]);
+	int low = high < 0 ? -1 : hex_digit(s.ptr[2]);
+	int c = low < 0 ? 0 : high << 4 | low;
+
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+						   || (c >= '0' && c <= '9')
+						   || (c && strchr("-_.!~*'()", c))
+				   ? (char)c
+				   : 0;
+}
+
+bool tg_mras_address_fold(
+		struct tg_span address, char out[TG_MRAS_TEXT_MAX + 1])
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for(size_t i = 0; i < address.len; i++) {
+		char c = unescaped(tg_span_of(address.ptr + i, address.len - i));
+
+		if(n == TG_MRAS_TEXT_MAX)
+			return false;
+		if(c)
+			i += 2;
+		else
+			c = address.ptr[i];
+		out[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	}
+	out[n] = 0;
+	return true;
+}

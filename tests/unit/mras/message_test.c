@@ -112,6 +112,29 @@ static void identities_are_sip_uris_without_parameters(void **state)
 				tg_mras_identity_split(tg_span_cstr(bad[i]), &user, &domain));
 }
 
+static void all_spellings_of_an_address_are_one(void **state)
+{
+	static const char *const row[][2] = {{"alice@lab.test", "alice@lab.test"},
+			{"ALICE@Lab.Test", "alice@lab.test"},
+			{"%61l%49ce@lab.test", "alice@lab.test"}, {"a%2eb@x", "a.b@x"},
+			{"", ""},
+			/* these are others */
+			{"a%40b@x", "a%40b@x"}, {"a%2Fb@x", "a%2fb@x"}, {"a%0@x", "a%0@x"},
+			{"a%00@x", "a%00@x"}, {"a%", "a%"}, {"a%6", "a%6"},
+			{"a%e1", "a%e1"}, {"%2561@x", "%2561@x"}};
+	char out[TG_MRAS_TEXT_MAX + 1], text[TG_MRAS_TEXT_MAX + 1];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
+		assert_true(tg_mras_address_fold(tg_span_cstr(row[i][0]), out));
+		assert_string_equal(out, row[i][1]);
+	}
+	memset(text, 'A', sizeof(text));
+	assert_true(tg_mras_address_fold(tg_span_of(text, TG_MRAS_TEXT_MAX), out));
+	assert_int_equal(strlen(out), TG_MRAS_TEXT_MAX);
+	assert_false(tg_mras_address_fold(tg_span_of(text, sizeof(text)), out));
+}
+
 static const struct tg_mras_relay relays[] = {
 		{TG_MRAS_INTRANET, TG_SPAN_INIT("192.0.2.1"), true, 3478, 443, 0},
 		{TG_MRAS_INTERNET, TG_SPAN_INIT("turn.x.test"), false, 3478, 0, 5349},
@@ -172,6 +195,7 @@ int main(void)
 			cmocka_unit_test(what_a_request_says_is_read),
 			cmocka_unit_test(what_makes_no_sense_is_refused),
 			cmocka_unit_test(identities_are_sip_uris_without_parameters),
+			cmocka_unit_test(all_spellings_of_an_address_are_one),
 			cmocka_unit_test(an_answer_has_the_relays_of_the_place),
 			cmocka_unit_test(json_has_uris),
 	};
